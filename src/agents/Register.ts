@@ -1,0 +1,74 @@
+/**
+ * The smallest contract that gives everything else: read the current entry, write the next one *if* the revision is
+ * still the expected one, remove. It is all that a backend has to write; see `DataAgent.fromRegister`.
+ *
+ * A register deals in payloads (text or bytes); schemas, retries, locking and change feeds are added once, above it.
+ */
+import { type Effect, Exit, type Option, type Stream } from "effect"
+import type { Payload } from "../schema/Codec.ts"
+import type * as Revision from "./Revision.ts"
+import { type CompareError, type ReadError, RevisionConflict, type WriteError } from "./StateError.ts"
+
+/** A stored payload with the revision that committed it, and when, in milliseconds since the epoch. */
+export type Entry = Revision.Revisioned<Payload>
+
+/** What to store, and the time to store with it. */
+export interface NewEntry {
+  readonly state: Payload
+  readonly savedAt: number
+}
+
+/** The storage of one state. */
+export interface Register {
+  /** The current entry. */
+  readonly read: Effect.Effect<Option.Option<Entry>, ReadError>
+  /**
+   * Stores the next entry in one atomic step, if the current revision is `expected` (`Revision.absent` when there is
+   * none; `"any"` always fits), and answers its revision, which is above every one this key ever had. Succeeds only
+   * when the entry is as durable as the agent claims.
+   */
+  readonly write: (next: NewEntry, expected: Revision.Expected) => Effect.Effect<Revision.Revision, CompareError>
+  /** Removes the state and its history; answers the revision removed, if there was one. That number is not used again. */
+  readonly remove: Effect.Effect<Option.Option<Revision.Revision>, WriteError>
+  /** Earlier entries, newest first, the current one included. Without it the history is the current entry alone. */
+  readonly history?: ((options: Revision.HistoryOptions) => Stream.Stream<Entry, ReadError>) | undefined
+  /** One entry by its revision. Without it, the history is searched. */
+  readonly at?: ((revision: Revision.Revision) => Effect.Effect<Option.Option<Entry>, ReadError>) | undefined
+  /**
+   * The current entry, then each commit once, in order, also those of other processes. Without it, the commits made
+   * through this agent are announced.
+   */
+  readonly changes?: Stream.Stream<Revision.Change<Payload>, ReadError> | undefined
+}
+
+/** Fails with `RevisionConflict` unless `actual` is what was expected. For the `write` of a register. */
+export const check = (
+  where: { readonly agent: string; readonly key?: string | undefined },
+  expected: Revision.Expected,
+  actual: Revision.Revision
+): Exit.Exit<void, RevisionConflict> =>
+  expected === "any" || expected === actual
+    ? Exit.void
+    : Exit.fail(new RevisionConflict({ ...where, expected, actual }))
+
+/** The storage of many states, one for each key. The optional members replace one call a key by one for all. */
+export interface Store {
+  /** The register of one key. Cheap: nothing is opened or read. */
+  readonly at: (key: string) => Register
+  /** The keys that have a state, in no particular order, each once. */
+  readonly keys: (prefix: string) => Stream.Stream<string, ReadError>
+  /** The current entries of many keys; keys without a state are left out. */
+  readonly readMany?:
+    | ((keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, Entry>, ReadError>)
+    | undefined
+  /** Writes many entries unconditionally, all or none, and answers their revisions in the same order. */
+  readonly writeMany?:
+    | ((
+        entries: ReadonlyArray<readonly [key: string, next: NewEntry]>
+      ) => Effect.Effect<ReadonlyArray<Revision.Revision>, WriteError>)
+    | undefined
+  /** Removes many keys, all or none, and answers those that had a state. */
+  readonly removeMany?:
+    | ((keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, Revision.Revision>, WriteError>)
+    | undefined
+}

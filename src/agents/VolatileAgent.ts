@@ -1,0 +1,257 @@
+/**
+ * State in memory. A load costs the same at 1 KB and at 10 MB.
+ *
+ * - Promises: `volatile`, `linearizable`, shared by the fibers of one `process`; history as far as `history` says.
+ * - Costs: one check against the schema and one frozen copy a save; nothing a load, except for what JavaScript cannot
+ *   freeze (Date, Map, Set, bytes), which is copied again for each load. Values of classes are copied by their schema.
+ * - Fails: with `StateInvalid` when a state does not fit, and `AgentClosed` after its scope.
+ */
+import { type Context, Effect, Layer, Option, type Scope, Stream } from "effect"
+import { byteLength, type Codec, toCodec } from "../schema/Codec.ts"
+import type { Claims, History } from "./Claims.ts"
+import { historyLength } from "./Claims.ts"
+import * as DataAgent from "./DataAgent.ts"
+import * as Family from "./Family.ts"
+import { type Announcer, Hub } from "./internal/hub.ts"
+import * as KeyedLock from "./internal/keyedLock.ts"
+import * as Lifetime from "./internal/lifetime.ts"
+import { type Owned, own } from "./internal/owned.ts"
+import { type Draft, invalid, overwrite, type StateRegister, type Where } from "./internal/stateRegister.ts"
+import * as Register from "./Register.ts"
+import * as Revision from "./Revision.ts"
+import { StateCorrupt, type StateInvalid } from "./StateError.ts"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Options
+
+/** What `make` takes. */
+export interface Options<S> extends DataAgent.Options<S> {
+  /** How many states are kept, the current one included. Default: `"none"`, the current one alone. */
+  readonly history?: History | undefined
+}
+
+/** What `family` takes. */
+export interface FamilyOptions<S> extends Options<S> {
+  /** The most keys to keep; past it the least recently used state is forgotten. Default: no limit. */
+  readonly maxKeys?: number | undefined
+  /**
+   * The most bytes to keep, counted as encoded by the codec, current states only; past it the least recently used states
+   * are forgotten. Measuring costs one encoding a save. Default: no limit.
+   */
+  readonly maxBytes?: number | undefined
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Claims
+
+/** What a volatile agent promises. */
+export const claims = (options?: { readonly history?: History | undefined }): Claims => ({
+  durability: "volatile",
+  consistency: "linearizable",
+  sharing: "process",
+  history: options?.history ?? "none"
+})
+
+// ---------------------------------------------------------------------------------------------------------------------
+// make
+
+/** One state in memory. Fails with `StateInvalid` when `initial` does not fit the schema. */
+export const make = <S>(options: Options<S>): Effect.Effect<DataAgent.DataAgent<S>, StateInvalid, Scope.Scope> =>
+  Effect.map(open(options), ({ claims, codec, initial, lifetime, memory, where }) =>
+    DataAgent.fromInternals(where, codec, claims, {
+      register: Lifetime.guard(memory.at("", where), where, lifetime),
+      lock: KeyedLock.make(`agent "${options.name}"`),
+      initial
+    })
+  )
+
+/** States in memory by key, with the least recently used ones forgotten past `maxKeys` or `maxBytes`. */
+export const family = <S>(options: FamilyOptions<S>): Effect.Effect<Family.Family<S>, StateInvalid, Scope.Scope> =>
+  Effect.map(open(options), ({ claims, codec, initial, lifetime, memory }) =>
+    Family.fromStateStore({ name: options.name, codec, claims, initial, lifetime, store: memory.store() })
+  )
+
+const open = <S>(options: FamilyOptions<S>) =>
+  Effect.gen(function* () {
+    const where: Where = { agent: options.name, key: undefined }
+    const codec = toCodec(options.schema)
+    const lifetime = yield* Lifetime.make
+    const hub = yield* Hub.make<Owned<S>>()
+    const initial = yield* DataAgent.ownInitial(codec, where, options.initial)
+    const memory = new Memory(codec, options, hub)
+    // What is held goes with the scope, even while somebody keeps the agent.
+    yield* Effect.addFinalizer(() => Effect.sync(() => memory.clear()))
+    return { claims: claims(options), codec, initial, lifetime, memory, where }
+  })
+
+// ---------------------------------------------------------------------------------------------------------------------
+// layer
+
+/** A layer for a service tag of one agent. */
+export const layer = <Self, S>(
+  tag: Context.Key<Self, DataAgent.DataAgent<S>>,
+  options: Options<S>
+): Layer.Layer<Self, StateInvalid> => Layer.effect(tag, make(options))
+
+/** A layer for a service tag of a family. */
+export const layerFamily = <Self, S>(
+  tag: Context.Key<Self, Family.Family<S>>,
+  options: FamilyOptions<S>
+): Layer.Layer<Self, StateInvalid> => Layer.effect(tag, family(options))
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Memory
+
+interface Cell<S> {
+  /** Oldest first; the last one is current. */
+  readonly revisions: Array<Revision.Revisioned<Owned<S>>>
+  /** Encoded size of the current state, when sizes are limited. */
+  bytes: number
+}
+
+class Memory<in out S> {
+  readonly #codec: Codec<S>
+  readonly #name: string
+  readonly #keep: number
+  readonly #maxKeys: number
+  readonly #maxBytes: number | undefined
+  readonly #hub: Hub<Owned<S>>
+  // In order of use, least recent first: a Map keeps insertion order, and a use inserts again.
+  readonly #cells = new Map<string, Cell<S>>()
+  #bytes = 0
+  // The highest revision of any key that was deleted or forgotten: a key that comes back starts above it.
+  #floor = 0
+
+  constructor(codec: Codec<S>, options: FamilyOptions<S>, hub: Hub<Owned<S>>) {
+    this.#codec = codec
+    this.#name = options.name
+    this.#keep = Math.max(1, historyLength(options.history ?? "none"))
+    this.#maxKeys = options.maxKeys ?? Number.POSITIVE_INFINITY
+    this.#maxBytes = options.maxBytes
+    this.#hub = hub
+  }
+
+  at(key: string, where: Where): StateRegister<S> {
+    const announcer: Announcer<Owned<S>> = this.#hub.at(key)
+    const hand = (kept: Revision.Revisioned<Owned<S>>) => this.#hand(where, kept)
+    return {
+      read: Effect.suspend(() => {
+        const kept = this.#use(key)?.revisions.at(-1)
+        return kept === undefined ? Effect.succeed(Option.none()) : Effect.map(hand(kept), Option.some)
+      }),
+      write: (draft, expected) => this.#write(key, where, draft, expected),
+      remove: Effect.sync(() => this.#remove(key)),
+      history: ({ before, limit } = {}) =>
+        Stream.suspend(() => {
+          const all = [...(this.#cells.get(key)?.revisions ?? [])].reverse()
+          const older = before === undefined ? all : all.filter((kept) => kept.revision < before)
+          return Stream.mapEffect(Stream.fromIterable(older.slice(0, Math.max(0, limit ?? older.length))), hand)
+        }),
+      at: (revision) =>
+        Effect.suspend(() => {
+          const kept = this.#cells.get(key)?.revisions.find((kept) => kept.revision === revision)
+          return kept === undefined ? Effect.succeed(Option.none()) : Effect.map(hand(kept), Option.some)
+        }),
+      changes: Stream.mapEffect(
+        announcer.changes(Effect.sync(() => Option.fromUndefinedOr(this.#cells.get(key)?.revisions.at(-1)))),
+        (change) => (change._tag === "Deleted" ? Effect.succeed(change) : Effect.map(hand(change), Revision.saved))
+      )
+    }
+  }
+
+  store(): Family.StateStore<S> {
+    const at = (key: string) => this.at(key, { agent: this.#name, key })
+    return {
+      at,
+      keys: (prefix) =>
+        Stream.suspend(() => Stream.fromIterable([...this.#cells.keys()].filter((key) => key.startsWith(prefix)))),
+      readMany: (keys) =>
+        Effect.gen(function* () {
+          const states = new Map<string, S>()
+          for (const key of keys) {
+            const found = yield* at(key).read
+            if (Option.isSome(found)) states.set(key, found.value.state)
+          }
+          return states
+        }),
+      writeMany: (drafts) => Effect.forEach(drafts, ([key, draft]) => overwrite(at(key), draft), { discard: true }),
+      removeMany: (keys) =>
+        Effect.sync(() => {
+          for (const key of keys) this.#remove(key)
+        })
+    }
+  }
+
+  clear(): void {
+    this.#cells.clear()
+    this.#bytes = 0
+  }
+
+  #use(key: string): Cell<S> | undefined {
+    const cell = this.#cells.get(key)
+    if (cell !== undefined && this.#limited) {
+      this.#cells.delete(key)
+      this.#cells.set(key, cell)
+    }
+    return cell
+  }
+
+  get #limited(): boolean {
+    return this.#maxBytes !== undefined || this.#maxKeys !== Number.POSITIVE_INFINITY
+  }
+
+  #hand(where: Where, kept: Revision.Revisioned<Owned<S>>) {
+    return Effect.mapBoth(kept.state.get, {
+      onSuccess: (state): Revision.Revisioned<S> => ({ state, revision: kept.revision, savedAt: kept.savedAt }),
+      onFailure: (error) => new StateCorrupt({ ...where, location: "memory", reason: error.reason })
+    })
+  }
+
+  #write(key: string, where: Where, draft: Draft<S>, expected: Revision.Expected) {
+    const size = this.#maxBytes === undefined ? Effect.succeed(0) : Effect.map(draft.payload(this.#codec), byteLength)
+    return Effect.flatMap(size, (bytes) =>
+      Effect.flatMap(
+        Effect.mapError(own(this.#codec, draft.state), (error) => invalid(where, error)),
+        // From the comparison to the insertion nothing yields, which is what makes the step atomic.
+        (owned) => Effect.suspend(() => this.#commit(key, where, owned, draft.savedAt, bytes, expected))
+      )
+    )
+  }
+
+  #commit(key: string, where: Where, state: Owned<S>, savedAt: number, bytes: number, expected: Revision.Expected) {
+    const cell = this.#cells.get(key)
+    const actual = cell?.revisions.at(-1)?.revision ?? Revision.absent
+    const revision = Revision.make((cell === undefined ? this.#floor : actual) + 1)
+    return Effect.map(Register.check(where, expected, actual), () => {
+      const revisions = cell?.revisions ?? []
+      revisions.push({ state, savedAt, revision })
+      if (revisions.length > this.#keep) revisions.splice(0, revisions.length - this.#keep)
+      this.#bytes += bytes - (cell?.bytes ?? 0)
+      this.#cells.delete(key)
+      this.#cells.set(key, { revisions, bytes })
+      this.#hub.publish(key, Revision.saved({ state, savedAt, revision }))
+      this.#evict()
+      return revision
+    })
+  }
+
+  // The newest state stays even if it alone is over `maxBytes`: what was just acknowledged can be loaded.
+  #evict(): void {
+    const over = () => this.#cells.size > this.#maxKeys || this.#bytes > (this.#maxBytes ?? Number.POSITIVE_INFINITY)
+    for (const key of this.#cells.keys()) {
+      if (!over() || this.#cells.size <= 1) return
+      this.#remove(key)
+    }
+  }
+
+  #remove(key: string): Option.Option<Revision.Revision> {
+    const cell = this.#cells.get(key)
+    const revision = cell?.revisions.at(-1)?.revision
+    if (cell === undefined || revision === undefined) return Option.none()
+    this.#cells.delete(key)
+    this.#bytes -= cell.bytes
+    this.#floor = Math.max(this.#floor, revision)
+    this.#hub.publish(key, Revision.deleted(revision))
+    return Option.some(revision)
+  }
+}

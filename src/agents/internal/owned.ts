@@ -1,0 +1,118 @@
+import { Effect, Exit, Schema } from "effect"
+import type { Codec, CodecError } from "../../schema/Codec.ts"
+
+/**
+ * A private copy of a state. Immutable data is copied and frozen once and then handed out as it is, so that a load costs
+ * the same at any size; what JavaScript cannot freeze (Date, Map, Set, bytes) is copied again for each reader.
+ */
+export interface Owned<out S> {
+  readonly get: Effect.Effect<S, CodecError>
+}
+
+/** Takes a private copy of a state that fits the codec's schema. */
+export const own = <S>(codec: Codec<S>, state: S): Effect.Effect<Owned<S>, CodecError> =>
+  Effect.suspend(() => {
+    const walk = new Walk()
+    const copied = walk.tryCopy(state)
+    if (copied === undefined) return ownByCodec(codec, state)
+    return Effect.as(codec.validate(state), {
+      get: walk.frozen ? Exit.succeed(copied.value) : Effect.sync(() => new Walk().copy(copied.value))
+    })
+  })
+
+// Values with a class of their own (Schema classes, Option, DateTime, ...) are copied by the schema that knows them.
+const ownByCodec = <S>(codec: Codec<S>, state: S): Effect.Effect<Owned<S>, CodecError> =>
+  Effect.flatMap(codec.encode(state), (payload) =>
+    Effect.map(codec.decode(payload), (copy) => ({
+      get: tryFreeze(copy) ? Exit.succeed(copy) : codec.decode(payload)
+    }))
+  )
+
+const notPlain = Symbol("notPlain")
+
+class Walk {
+  /** Whether all that was copied so far could be frozen. */
+  frozen = true
+
+  tryCopy<A>(value: A): { readonly value: A } | undefined {
+    try {
+      return { value: this.copy(value) }
+    } catch {
+      // Not plain, nested too deeply, or with a getter that throws: the codec decides, and its refusal is typed.
+      return undefined
+    }
+  }
+
+  copy<A>(value: A): A {
+    // Sound: each branch of `node` gives a value of the same shape and class as the one it was given.
+    return this.#node(value) as A
+  }
+
+  #node(value: unknown): unknown {
+    switch (typeof value) {
+      case "object":
+        return value === null ? null : this.#object(value)
+      case "function":
+      case "symbol":
+        throw notPlain
+      default:
+        return value
+    }
+  }
+
+  #object(value: object): unknown {
+    if (Array.isArray(value)) return this.#freeze(value.map((item) => this.#node(item)))
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype === Object.prototype || prototype === null) return this.#record(value, prototype)
+    this.frozen = false
+    if (prototype === Date.prototype && value instanceof Date) return new Date(value.getTime())
+    if (prototype === Map.prototype && value instanceof Map)
+      return new Map([...value].map(([k, v]) => [this.#node(k), this.#node(v)]))
+    if (prototype === Set.prototype && value instanceof Set) return new Set([...value].map((item) => this.#node(item)))
+    if (prototype === Uint8Array.prototype && value instanceof Uint8Array) return new Uint8Array(value)
+    throw notPlain
+  }
+
+  #record(value: object, prototype: object | null): unknown {
+    if (Object.getOwnPropertySymbols(value).length > 0) throw notPlain
+    const copy: Record<string, unknown> = {}
+    if (prototype === null) Object.setPrototypeOf(copy, null)
+    for (const [key, item] of Object.entries(value)) {
+      // A plain assignment to `__proto__` would set the prototype.
+      if (key === "__proto__")
+        Object.defineProperty(copy, key, {
+          value: this.#node(item),
+          enumerable: true,
+          writable: true,
+          configurable: true
+        })
+      else copy[key] = this.#node(item)
+    }
+    return this.#freeze(copy)
+  }
+
+  #freeze<A extends object>(value: A): A {
+    return Object.freeze(value)
+  }
+}
+
+/** Freezes a tree of which nobody else holds a part, if each node is of a kind that freezing makes immutable. */
+const tryFreeze = (root: unknown): boolean => {
+  const nodes: Array<object> = []
+  const visit = (value: unknown): boolean => {
+    if (typeof value !== "object" || value === null) return typeof value !== "function"
+    if (!Array.isArray(value) && !isPlain(value) && !isSchemaClassInstance(value)) return false
+    nodes.push(value)
+    return Object.values(value).every(visit)
+  }
+  if (!visit(root)) return false
+  for (const node of nodes) Object.freeze(node)
+  return true
+}
+
+const isPlain = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+const isSchemaClassInstance = (value: object): boolean => Schema.isSchema(value.constructor)

@@ -1,0 +1,143 @@
+import { Effect, Exit, Option, Stream } from "effect"
+import type { Codec, CodecError, Payload } from "../../schema/Codec.ts"
+import type { Entry, Register } from "../Register.ts"
+import * as Revision from "../Revision.ts"
+import { type CompareError, type ReadError, StateCorrupt, StateInvalid, type WriteError } from "../StateError.ts"
+import type { Announcer } from "./hub.ts"
+
+/** What an error says about its place. */
+export interface Where {
+  readonly agent: string
+  readonly key?: string | undefined
+}
+
+/**
+ * A state on its way to storage. It is encoded at most once per codec, however many layers measure or store the result,
+ * and the encoding is taken before the write returns, so that a later mutation by the caller reaches nobody.
+ */
+export class Draft<in out S> {
+  readonly state: S
+  readonly savedAt: number
+  readonly where: Where
+  #encoded: { readonly codec: Codec<S>; readonly payload: Exit.Exit<Payload> } | undefined
+
+  constructor(where: Where, state: S, savedAt: number) {
+    this.where = where
+    this.state = state
+    this.savedAt = savedAt
+  }
+
+  payload(codec: Codec<S>): Effect.Effect<Payload, StateInvalid> {
+    if (this.#encoded?.codec === codec) return this.#encoded.payload
+    return Effect.mapBoth(codec.encode(this.state), {
+      onFailure: (error) => invalid(this.where, error),
+      onSuccess: (payload) => {
+        this.#encoded = { codec, payload: Exit.succeed(payload) }
+        return payload
+      }
+    })
+  }
+}
+
+/** The agent's error for a state that a codec refused. */
+export const invalid = (where: Where, error: CodecError): StateInvalid =>
+  new StateInvalid({ ...where, path: error.path, reason: error.reason })
+
+const corrupt = (where: Where, revision: Revision.Revision, error: CodecError): StateCorrupt =>
+  new StateCorrupt({
+    ...where,
+    location: `revision ${revision}${error.path.length === 0 ? "" : `, at "${error.path.map(String).join(".")}"`}`,
+    reason: error.reason
+  })
+
+/** The storage of one state, in states rather than bytes: what combinators wrap. */
+export interface StateRegister<in out S> {
+  readonly read: Effect.Effect<Option.Option<Revision.Revisioned<S>>, ReadError>
+  readonly write: (next: Draft<S>, expected: Revision.Expected) => Effect.Effect<Revision.Revision, CompareError>
+  readonly remove: Effect.Effect<Option.Option<Revision.Revision>, WriteError>
+  readonly history: (options: Revision.HistoryOptions) => Stream.Stream<Revision.Revisioned<S>, ReadError>
+  readonly at: (revision: Revision.Revision) => Effect.Effect<Option.Option<Revision.Revisioned<S>>, ReadError>
+  readonly changes: Stream.Stream<Revision.Change<S>, ReadError>
+}
+
+/** Writes whatever the current revision is. */
+export const overwrite = <S>(
+  register: StateRegister<S>,
+  next: Draft<S>
+): Effect.Effect<Revision.Revision, WriteError> =>
+  // Under "any" a register does not compare revisions, so a conflict here is a defect of the backend.
+  Effect.catchTag(register.write(next, "any"), "RevisionConflict", Effect.die)
+
+/** Decodes an entry. */
+export const decodeEntry = <S>(
+  codec: Codec<S>,
+  where: Where,
+  entry: Entry
+): Effect.Effect<Revision.Revisioned<S>, StateCorrupt> => {
+  const { revision, savedAt } = entry
+  return Effect.mapBoth(codec.decode(entry.state), {
+    onSuccess: (state) => ({ state, revision, savedAt }),
+    onFailure: (error) => corrupt(where, revision, error)
+  })
+}
+
+/** A register of payloads as a register of states. */
+export const fromEntries = <S>(
+  register: Register,
+  codec: Codec<S>,
+  where: Where,
+  announcer: Announcer<Payload>
+): StateRegister<S> => {
+  const decode = (entry: Entry) => decodeEntry(codec, where, entry)
+  const decodeOption = (entry: Option.Option<Entry>) =>
+    Option.isNone(entry) ? Exit.succeed(Option.none()) : Effect.map(decode(entry.value), Option.some)
+  const history: StateRegister<S>["history"] = (options) =>
+    Stream.mapEffect(register.history?.(options) ?? onlyCurrent(register.read, options), decode)
+  const searched = (revision: Revision.Revision) =>
+    Stream.runHead(
+      Stream.filter(history({ before: Revision.make(revision + 1), limit: 1 }), (entry) => entry.revision === revision)
+    )
+  return {
+    read: Effect.flatMap(register.read, decodeOption),
+    write: (next, expected) =>
+      Effect.flatMap(next.payload(codec), (payload) =>
+        // Once it has begun, a write runs to its end: an interrupt finds it not begun or acknowledged.
+        Effect.uninterruptible(
+          Effect.map(register.write({ state: payload, savedAt: next.savedAt }, expected), (revision) => {
+            if (announcer.listening())
+              announcer.publish(Revision.saved({ state: payload, savedAt: next.savedAt, revision }))
+            return revision
+          })
+        )
+      ),
+    remove: Effect.uninterruptible(
+      Effect.map(register.remove, (removed) => {
+        if (Option.isSome(removed)) announcer.publish(Revision.deleted(removed.value))
+        return removed
+      })
+    ),
+    history,
+    at: (revision) =>
+      register.at === undefined ? searched(revision) : Effect.flatMap(register.at(revision), decodeOption),
+    changes: Stream.mapEffect(
+      register.changes ?? announcer.changes(register.read),
+      (change): Effect.Effect<Revision.Change<S>, StateCorrupt> =>
+        change._tag === "Deleted" ? Exit.succeed(change) : Effect.map(decode(change), Revision.saved)
+    )
+  }
+}
+
+/** The history of a backend that keeps none: the current entry. */
+export const onlyCurrent = <A extends { readonly revision: Revision.Revision }, E>(
+  read: Effect.Effect<Option.Option<A>, E>,
+  options: Revision.HistoryOptions
+): Stream.Stream<A, E> =>
+  Stream.unwrap(
+    Effect.map(read, (current) =>
+      Option.isSome(current) &&
+      (options.limit ?? 1) > 0 &&
+      (options.before === undefined || current.value.revision < options.before)
+        ? Stream.succeed(current.value)
+        : Stream.empty
+    )
+  )

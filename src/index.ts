@@ -1,0 +1,8 @@
+export * as Claims from "./agents/Claims.ts"
+export * as DataAgent from "./agents/DataAgent.ts"
+export * as Family from "./agents/Family.ts"
+export * as Register from "./agents/Register.ts"
+export * as Revision from "./agents/Revision.ts"
+export * as StateError from "./agents/StateError.ts"
+export * as VolatileAgent from "./agents/VolatileAgent.ts"
+export * as Codec from "./schema/Codec.ts"

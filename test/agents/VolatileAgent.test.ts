@@ -1,0 +1,103 @@
+import { expect, it } from "@effect/vitest"
+import { DataAgent, Family, Revision, VolatileAgent } from "dgents"
+import { Effect, Fiber, Option, Schema, Stream } from "effect"
+
+const Counter = Schema.Struct({ n: Schema.Number })
+const counter = VolatileAgent.make({ name: "counter", schema: Counter, initial: { n: 0 }, history: "full" })
+
+it.effect("many fibers that increment lose no update", () =>
+  Effect.gen(function* () {
+    const agent = yield* counter
+    yield* Effect.forEach(
+      Array.from({ length: 100 }),
+      () => agent.modify((s) => Effect.as(Effect.yieldNow, [s.n, { n: s.n + 1 }] as const)),
+      { concurrency: "unbounded" }
+    )
+    expect(yield* agent.load).toEqual({ n: 100 })
+  })
+)
+
+it.effect("a state that came out cannot change the one inside", () =>
+  Effect.gen(function* () {
+    const agent = yield* VolatileAgent.make({
+      name: "dates",
+      schema: Schema.Struct({ at: Schema.Date, tags: Schema.Array(Schema.String) })
+    })
+    const mine = { at: new Date(0), tags: ["a"] }
+    yield* agent.save(mine)
+    mine.at.setTime(1)
+    mine.tags.push("b")
+    const first = yield* agent.load
+    first.at.setTime(2)
+    expect(yield* agent.load).toEqual({ at: new Date(0), tags: ["a"] })
+  })
+)
+
+it.effect("changes begin with the current state and give each commit once, in order", () =>
+  Effect.gen(function* () {
+    const agent = yield* counter
+    yield* agent.save({ n: 1 })
+    const fiber = yield* Effect.forkChild(Stream.runCollect(Stream.take(agent.changes, 4)))
+    yield* Effect.yieldNow
+    yield* Effect.yieldNow
+    yield* agent.save({ n: 2 })
+    yield* agent.delete
+    yield* agent.save({ n: 3 })
+    const seen = yield* Fiber.join(fiber)
+    expect(seen.map((c) => (c._tag === "Saved" ? [c.revision, c.state.n] : [c.revision]))).toEqual([
+      [1, 1],
+      [2, 2],
+      [2],
+      [3, 3]
+    ])
+  })
+)
+
+it.effect("a write inside its own modify is reported, not a deadlock", () =>
+  Effect.gen(function* () {
+    const agent = yield* counter
+    const exit = yield* Effect.exit(agent.modify((s) => Effect.as(agent.save({ n: 5 }), [0, s] as const)))
+    expect(String(exit)).toContain("inside its own modify")
+    yield* agent.save({ n: 1 })
+  })
+)
+
+it.effect("use after the scope has closed is typed", () =>
+  Effect.gen(function* () {
+    const agent = yield* Effect.scoped(counter)
+    expect((yield* Effect.flip(agent.load))._tag).toBe("AgentClosed")
+    expect((yield* Effect.flip(agent.save({ n: 1 })))._tag).toBe("AgentClosed")
+  })
+)
+
+it.effect("compareAndSave, history, at and restore", () =>
+  Effect.gen(function* () {
+    const agent = yield* counter
+    const r1 = yield* agent.compareAndSave({ n: 1 }, Revision.absent)
+    const r2 = yield* DataAgent.compareAndSave(agent, { n: 2 }, r1)
+    const conflict = yield* Effect.flip(agent.compareAndSave({ n: 3 }, r1))
+    expect(conflict).toMatchObject({ _tag: "RevisionConflict", expected: r1, actual: r2 })
+    yield* agent.pipe(DataAgent.restore(r1))
+    expect((yield* Stream.runCollect(agent.history())).map((r) => r.state.n)).toEqual([1, 2, 1])
+    expect((yield* agent.at(r2)).state).toEqual({ n: 2 })
+  })
+)
+
+it.effect("a family forgets the least recently used state past its limit", () =>
+  Effect.gen(function* () {
+    const family = yield* VolatileAgent.family({ name: "lru", schema: Counter, maxKeys: 2 })
+    yield* family.saveMany([
+      ["a", { n: 1 }],
+      ["b", { n: 2 }]
+    ])
+    yield* family.at("a").load
+    yield* family.at("c").save({ n: 3 })
+    expect(yield* family.loadMany(["a", "b", "c"])).toEqual(
+      new Map([
+        ["a", { n: 1 }],
+        ["c", { n: 3 }]
+      ])
+    )
+    expect(Option.isNone(yield* DataAgent.loadOption(Family.at(family, "b")))).toBe(true)
+  })
+)
