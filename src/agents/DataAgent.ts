@@ -100,83 +100,117 @@ export const isDataAgent = (u: unknown): u is DataAgent<unknown> => typeof u ===
 // Short at first, since most conflicts are over by then; capped, and jittered so that two writers do not stay in step.
 const backoff = Schedule.jittered(Schedule.min([Schedule.exponential("1 millis"), Schedule.spaced("50 millis")]))
 
-const Prototype = { ...Pipeable.Prototype, [TypeId]: TypeId } as const
+/** Derives every operation from a state register, once. Operations are closures, so that they can be passed around. */
+class DataAgentImpl<in out S> extends Pipeable.Class implements DataAgent<S> {
+  readonly [TypeId]: typeof TypeId = TypeId
+  readonly name: string
+  readonly key: string | undefined
+  readonly codec: Codec<S>
+  readonly claims: Claims
+  readonly internals: Internals<S>
+  readonly #where: Where
 
-/** Derives every operation from a state register, once. @internal */
+  constructor(where: Where, codec: Codec<S>, claims: Claims, internals: Internals<S>) {
+    super()
+    this.name = where.agent
+    this.key = where.key
+    this.codec = codec
+    this.claims = claims
+    this.internals = internals
+    this.#where = where
+  }
+
+  get current() {
+    return this.internals.register.read
+  }
+
+  get load(): Effect.Effect<S, StateNotFound | ReadError> {
+    return Effect.flatMap(this.internals.register.read, (current) =>
+      Option.isSome(current) ? Exit.succeed(current.value.state) : this.#missing()
+    )
+  }
+
+  get delete(): Effect.Effect<void, WriteError> {
+    return this.internals.lock.hold(Effect.asVoid(this.internals.register.remove))
+  }
+
+  get changes() {
+    return this.internals.register.changes
+  }
+
+  readonly save = (state: S): Effect.Effect<void, WriteError> =>
+    this.internals.lock.hold(
+      Effect.clockWith((clock) =>
+        Effect.asVoid(
+          overwrite(this.internals.register, new Draft(this.#where, state, clock.currentTimeMillisUnsafe()))
+        )
+      )
+    )
+
+  readonly compareAndSave = (state: S, expected: Revision): Effect.Effect<Revision, CompareError> =>
+    this.internals.lock.hold(this.#write(state, expected))
+
+  readonly update = (f: (state: S) => S, options?: ModifyOptions): Effect.Effect<S, StateNotFound | CompareError> =>
+    this.internals.lock.hold(
+      this.#readModifyWrite((state) => {
+        const next = f(state)
+        return Exit.succeed([next, next] as const)
+      }, options?.retries ?? Number.POSITIVE_INFINITY)
+    )
+
+  readonly modify = <A, E, R>(
+    f: (state: S) => Effect.Effect<readonly [A, S], E, R>,
+    options?: ModifyOptions
+  ): Effect.Effect<A, E | StateNotFound | CompareError, R> =>
+    this.internals.lock.holdForUser(this.#readModifyWrite(f, options?.retries ?? 16))
+
+  readonly history = (options: HistoryOptions = {}) => this.internals.register.history(options)
+
+  readonly at = (revision: Revision): Effect.Effect<Revisioned<S>, StateNotFound | ReadError> =>
+    Effect.flatMap(this.internals.register.at(revision), (found) =>
+      Option.isSome(found) ? Exit.succeed(found.value) : Effect.fail(new StateNotFound({ ...this.#where, revision }))
+    )
+
+  #missing(): Effect.Effect<S, StateNotFound> {
+    const { initial } = this.internals
+    // An initial was encoded and decoded once already, so a codec error here is a defect.
+    return initial === undefined ? Effect.fail(new StateNotFound(this.#where)) : Effect.orDie(initial.get)
+  }
+
+  #write(state: S, expected: Expected): Effect.Effect<Revision, CompareError> {
+    return Effect.clockWith((clock) =>
+      this.internals.register.write(new Draft(this.#where, state, clock.currentTimeMillisUnsafe()), expected)
+    )
+  }
+
+  /** Reads, computes, and writes if nobody wrote in between; after a conflict all three again, with new data. */
+  #readModifyWrite<A, E, R>(
+    f: (state: S) => Effect.Effect<readonly [A, S], E, R>,
+    retries: number
+  ): Effect.Effect<A, E | StateNotFound | CompareError, R> {
+    const attempt = Effect.flatMap(this.internals.register.read, (current) => {
+      const isSome = Option.isSome(current)
+      const expected = isSome ? current.value.revision : absent
+      return Effect.flatMap(isSome ? Exit.succeed(current.value.state) : this.#missing(), (state) =>
+        Effect.flatMap(f(state), ([answer, next]) => Effect.as(this.#write(next, expected), answer))
+      )
+    })
+    if (retries <= 0) return attempt
+    const isOwnConflict = (error: unknown): error is RevisionConflict =>
+      error instanceof RevisionConflict && error.agent === this.name && error.key === this.key
+    return Effect.catchIf(attempt, isOwnConflict, () =>
+      Effect.retry(attempt, { while: isOwnConflict, schedule: backoff, times: retries - 1 })
+    )
+  }
+}
+
+/** @internal */
 export const fromInternals = <S>(
   where: Where,
   codec: Codec<S>,
   claims: Claims,
   internals: Internals<S>
-): DataAgent<S> => {
-  const { initial, lock, register } = internals
-
-  const missing: Effect.Effect<S, StateNotFound> =
-    initial === undefined
-      ? Effect.suspend(() => Effect.fail(new StateNotFound(where)))
-      : Effect.catchTag(initial.get, "CodecError", Effect.die)
-
-  const load = Effect.flatMap(register.read, (current) =>
-    Option.isSome(current) ? Exit.succeed(current.value.state) : missing
-  )
-
-  const write = (state: S, expected: Expected): Effect.Effect<Revision, CompareError> =>
-    Effect.clockWith((clock) => register.write(new Draft(where, state, clock.currentTimeMillisUnsafe()), expected))
-
-  const isOwnConflict = (error: unknown): error is RevisionConflict =>
-    error instanceof RevisionConflict && error.agent === where.agent && error.key === where.key
-
-  /** Reads, computes, and writes if nobody wrote in between; after a conflict all three again, with new data. */
-  const readModifyWrite = <A, E, R>(
-    f: (state: S) => Effect.Effect<readonly [A, S], E, R>,
-    retries: number
-  ): Effect.Effect<A, E | StateNotFound | CompareError, R> => {
-    const attempt = Effect.flatMap(register.read, (current) => {
-      const isSome = Option.isSome(current)
-      const expected = isSome ? current.value.revision : absent
-      return Effect.flatMap(isSome ? Exit.succeed(current.value.state) : missing, (state) =>
-        Effect.flatMap(f(state), ([answer, next]) => Effect.as(write(next, expected), answer))
-      )
-    })
-    if (retries <= 0) return attempt
-    return Effect.catchIf(attempt, isOwnConflict, () =>
-      Effect.retry(attempt, { while: isOwnConflict, schedule: backoff, times: retries - 1 })
-    )
-  }
-
-  return Object.assign(Object.create(Prototype) as typeof Prototype, {
-    name: where.agent,
-    key: where.key,
-    codec,
-    claims,
-    internals,
-    load,
-    save: (state: S) =>
-      lock.hold(
-        Effect.clockWith((clock) =>
-          Effect.asVoid(overwrite(register, new Draft(where, state, clock.currentTimeMillisUnsafe())))
-        )
-      ),
-    update: (f: (state: S) => S, options?: ModifyOptions) =>
-      lock.hold(
-        readModifyWrite((state) => {
-          const next = f(state)
-          return Exit.succeed([next, next] as const)
-        }, options?.retries ?? Number.POSITIVE_INFINITY)
-      ),
-    modify: <A, E, R>(f: (state: S) => Effect.Effect<readonly [A, S], E, R>, options?: ModifyOptions) =>
-      lock.holdForUser(readModifyWrite(f, options?.retries ?? 16)),
-    delete: lock.hold(Effect.asVoid(register.remove)),
-    current: register.read,
-    compareAndSave: (state: S, expected: Revision) => lock.hold(write(state, expected)),
-    history: (options: HistoryOptions = {}) => register.history(options),
-    at: (revision: Revision) =>
-      Effect.flatMap(register.at(revision), (found) =>
-        Option.isSome(found) ? Exit.succeed(found.value) : Effect.fail(new StateNotFound({ ...where, revision }))
-      ),
-    changes: register.changes
-  })
-}
+): DataAgent<S> => new DataAgentImpl(where, codec, claims, internals)
 
 /** What every constructor of a single agent takes. */
 export interface Options<S> {
@@ -259,8 +293,8 @@ export const current = <S>(self: DataAgent<S>): DataAgent<S>["current"] => self.
 
 /** Replaces the state. */
 export const save: {
-  <S>(state: S): (self: DataAgent<S>) => Effect.Effect<void, WriteError>
-  <S>(self: DataAgent<S>, state: S): Effect.Effect<void, WriteError>
+  <S>(state: NoInfer<S>): (self: DataAgent<S>) => Effect.Effect<void, WriteError>
+  <S>(self: DataAgent<S>, state: NoInfer<S>): Effect.Effect<void, WriteError>
 } = Function.dual(2, <S>(self: DataAgent<S>, state: S) => self.save(state))
 
 /** Replaces the state by a pure function of it, atomically. */
@@ -294,8 +328,8 @@ export const modify: {
 
 /** Saves if the stored revision is the expected one. */
 export const compareAndSave: {
-  <S>(state: S, expected: Revision): (self: DataAgent<S>) => Effect.Effect<Revision, CompareError>
-  <S>(self: DataAgent<S>, state: S, expected: Revision): Effect.Effect<Revision, CompareError>
+  <S>(state: NoInfer<S>, expected: Revision): (self: DataAgent<S>) => Effect.Effect<Revision, CompareError>
+  <S>(self: DataAgent<S>, state: NoInfer<S>, expected: Revision): Effect.Effect<Revision, CompareError>
 } = Function.dual(3, <S>(self: DataAgent<S>, state: S, expected: Revision) => self.compareAndSave(state, expected))
 
 const delete_ = <S>(self: DataAgent<S>): Effect.Effect<void, WriteError> => self.delete

@@ -11,7 +11,7 @@ import { KeyedLock } from "./internal/keyedLock.ts"
 import * as Lifetime from "./internal/lifetime.ts"
 import type { Owned } from "./internal/owned.ts"
 import { Draft, decodeEntry, fromEntries, overwrite, type StateRegister, type Where } from "./internal/stateRegister.ts"
-import type { Store } from "./Register.ts"
+import type { NewEntry, Store } from "./Register.ts"
 import { deleted, saved } from "./Revision.ts"
 import { AgentClosed, type ReadError, StateInvalid, type WriteError } from "./StateError.ts"
 
@@ -189,15 +189,15 @@ const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<P
         }
         return states
       }),
-    writeMany: (drafts) => {
-      if (writeMany === undefined) {
-        return Effect.forEach(drafts, ([key, draft]) => overwrite(at(key), draft), { discard: true })
-      }
-      return Effect.gen(function* () {
-        const entries: Array<readonly [string, { readonly state: Payload; readonly savedAt: number }]> = []
+    writeMany: (drafts) =>
+      Effect.gen(function* () {
+        const entries: Array<readonly [string, NewEntry]> = []
         // Every state is encoded before the first one is written: one that does not fit leaves all as they were.
         for (const [key, draft] of drafts) {
           entries.push([key, { state: yield* draft.payload(codec), savedAt: draft.savedAt }])
+        }
+        if (writeMany === undefined) {
+          return yield* Effect.forEach(drafts, ([key, draft]) => overwrite(at(key), draft), { discard: true })
         }
         yield* Effect.uninterruptible(
           Effect.map(writeMany(entries), (revisions) => {
@@ -207,8 +207,7 @@ const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<P
             })
           })
         )
-      })
-    },
+      }),
     removeMany: (keys) =>
       removeMany === undefined
         ? Effect.forEach(keys, (key) => at(key).remove, { discard: true })

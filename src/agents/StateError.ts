@@ -58,7 +58,7 @@ export class StateCorrupt extends Data.TaggedError("StateCorrupt")<
   }
 }
 
-/** A state larger than the agent may hold. Nothing was written. */
+/** A state larger than the agent may hold, on its way in or (where an agent refuses that) out. Nothing was written. */
 export class StateTooLarge extends Data.TaggedError("StateTooLarge")<
   Where & {
     /** Encoded size in bytes. */
@@ -120,10 +120,10 @@ export class AgentClosed extends Data.TaggedError("AgentClosed")<Where> {
 }
 
 /** What reading can fail with. */
-export type ReadError = StateCorrupt | StorageUnavailable | AgentClosed
+export type ReadError = StateCorrupt | StateTooLarge | StorageUnavailable | AgentClosed
 
 /** What an unconditional write can fail with. */
-export type WriteError = ReadError | StateInvalid | StateTooLarge | WriteIndeterminate
+export type WriteError = ReadError | StateInvalid | WriteIndeterminate
 
 /** What a conditional write can fail with. */
 export type CompareError = WriteError | RevisionConflict

@@ -133,6 +133,7 @@ class Memory<in out S> {
 
   at(key: string, where: Where): StateRegister<S> {
     const announcer: Announcer<Owned<S>> = this.#hub.at(key)
+    const cells = this.#cells
     const hand = (kept: Revision.Revisioned<Owned<S>>) => this.#hand(where, kept)
     return {
       read: Effect.suspend(() => {
@@ -152,10 +153,12 @@ class Memory<in out S> {
           const kept = this.#cells.get(key)?.revisions.find((kept) => kept.revision === revision)
           return kept === undefined ? Effect.succeed(Option.none()) : Effect.map(hand(kept), Option.some)
         }),
-      changes: Stream.mapEffect(
-        announcer.changes(Effect.sync(() => Option.fromUndefinedOr(this.#cells.get(key)?.revisions.at(-1)))),
-        (change) => (change._tag === "Deleted" ? Effect.succeed(change) : Effect.map(hand(change), Revision.saved))
-      )
+      get changes() {
+        const current = Effect.sync(() => Option.fromUndefinedOr(cells.get(key)?.revisions.at(-1)))
+        return Stream.mapEffect(announcer.changes(current), (change) =>
+          change._tag === "Deleted" ? Effect.succeed(change) : Effect.map(hand(change), Revision.saved)
+        )
+      }
     }
   }
 

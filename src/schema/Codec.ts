@@ -4,10 +4,14 @@
  * A codec is made from an Effect `Schema`. A value that does not fit is refused before a byte is written; bytes
  * that do not decode are a typed failure. What cannot come back equal is refused as well: nothing changes silently.
  */
-import { Cause, type Effect, Exit, Option, Schema, type SchemaAST, SchemaIssue } from "effect"
-import { mayConfuseUndefinedWithNull } from "./internal/ambiguity.ts"
+import { Cause, type Effect, Exit, Option, Schema, SchemaAST, SchemaIssue } from "effect"
+import { mayChange } from "./internal/ambiguity.ts"
+import * as FastPath from "./internal/fastPath.ts"
+import { fingerprint } from "./internal/fingerprint.ts"
+import { isUnchanged } from "./internal/isUnchanged.ts"
 import * as Jit from "./internal/jit.ts"
-import { stringify } from "./internal/stringify.ts"
+import { storable } from "./internal/storable.ts"
+import { stringifyMinusZero } from "./internal/stringify.ts"
 
 /** What a backend stores: text (JSON) or bytes (binary, compressed, encrypted codecs). */
 export type Payload = string | Uint8Array
@@ -51,15 +55,40 @@ export interface Codec<in out S> {
 export const toCodec = <S>(schema: Schema.Codec<S, unknown> | Codec<S>): Codec<S> =>
   "fingerprint" in schema ? schema : json(schema)
 
-const undefinedAsNull = codecError("holds an undefined that JSON would store as null; use NullOr or optionalKey")
+const changed = codecError(
+  "would come back changed, because the schema stores two different values alike: undefined and null, NaN and its name, a Date and its text; or because a transformation loses something"
+)
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
+
+const parse = (payload: Payload): Exit.Exit<unknown, CodecError> => {
+  let text: string
+  try {
+    text = typeof payload === "string" ? payload : utf8.decode(payload)
+  } catch {
+    return Exit.fail(codecError("is not UTF-8 text"))
+  }
+  try {
+    return Exit.succeed(JSON.parse(text))
+  } catch (error) {
+    return Exit.fail(error instanceof SyntaxError ? codecError("is not JSON text") : fromThrown(error))
+  }
+}
 
 // Excess properties are errors in both directions: dropping them would change a state without a word.
 const parseOptions: SchemaAST.ParseOptions = { onExcessProperty: "error" }
 
-// The formatter's default hook prints literal and pattern expectations, never the actual value.
-const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
+// What a check or a transformation says at run time may quote the value: only what the schema itself says is shown.
+const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) =>
+    issue._tag === "InvalidValue" || issue._tag === "Forbidden"
+      ? "Expected a valid value"
+      : SchemaIssue.defaultLeafHook(issue),
+  checkHook: ({ filter: { annotations } }) =>
+    typeof annotations?.message === "string"
+      ? annotations.message
+      : `Expected ${typeof annotations?.expected === "string" ? annotations.expected : "a value that passes the schema's check"}`
+})
 
 const fromIssue = (issue: SchemaIssue.Issue): CodecError => {
   const first = formatIssue(issue).issues[0]
@@ -77,29 +106,40 @@ const fromCause = (cause: Cause.Cause<Schema.SchemaError>): CodecError => {
 // A getter that throws, a cycle or a very deep value surfaces as an exception out of user code or of the engine.
 const fromThrown = (error: unknown): CodecError =>
   codecError(
-    error instanceof RangeError
+    error instanceof RangeError && error.message.includes("call stack")
       ? "is nested too deeply or refers to itself"
-      : error instanceof SyntaxError
-        ? "is not JSON text"
-        : "threw while it was read"
+      : Cause.isAsyncFiberError(error)
+        ? "has a transformation in its schema that is asynchronous; a codec runs synchronous ones alone"
+        : "threw while it was read, or a transformation of its schema did"
   )
 
-/** Runs a schema parser or a serializer so that nothing escapes as a thrown defect. */
-const guarded = <A>(run: () => Exit.Exit<A, Schema.SchemaError>): Exit.Exit<A, CodecError> => {
+/** Runs a parser or a serializer so that nothing escapes as a thrown defect. */
+const guarded = <A>(run: () => Exit.Exit<A, CodecError>): Exit.Exit<A, CodecError> => {
   try {
-    const exit = run()
-    return Exit.isSuccess(exit) ? Exit.succeed(exit.value) : Exit.fail(fromCause(exit.cause))
+    return run()
   } catch (error) {
     return Exit.fail(fromThrown(error))
   }
 }
 
+const settle = <A>(exit: Exit.Exit<A, Schema.SchemaError>): Exit.Exit<A, CodecError> =>
+  Exit.isSuccess(exit) ? Exit.succeed(exit.value) : Exit.fail(fromCause(exit.cause))
+
+const toText = (tree: unknown, indent: number): Exit.Exit<string, CodecError> => {
+  const kept = storable(tree)
+  if (kept === "less") return Exit.fail(codecError("holds a value that JSON cannot store"))
+  return Exit.succeed(kept === "all" ? JSON.stringify(tree, undefined, indent) : stringifyMinusZero(tree, indent))
+}
+
 /**
  * The JSON codec: human-readable, and exact. Date, bigint, Map, Set, bytes, NaN, the infinities, -0, `undefined` in
- * optional fields and Schema classes come back equal. A schema under which `undefined` and `null` would be stored
- * alike (`Schema.NullishOr`) has each state checked by a round trip, and the one that would change is refused.
+ * optional fields and Schema classes come back equal. Where a schema may store two values alike (`Schema.NullishOr`, a
+ * union of a Date and a string) or has transformations of its own, states are checked by a round trip, and the one that
+ * would change is refused.
  *
- * Costs one schema encoding and one `JSON.stringify` a save, one `JSON.parse` and one compiled decoding a load.
+ * Costs: plain data takes about 1.5 times as long as `JSON.stringify` alone to encode and 1.3 times as long as
+ * `JSON.parse` to decode. Classes, Map, Set, Option, NaN, -0 and an explicit `undefined` in a state take the general
+ * parser, at some ten times the cost of the compiled one; the check by a round trip adds a decoding to each encoding.
  */
 export const json = <S>(
   schema: Schema.Codec<S, unknown>,
@@ -107,29 +147,44 @@ export const json = <S>(
 ): Codec<S> => {
   const codec = Schema.toCodecJson(schema)
   const type = Schema.toType(schema)
-  Jit.enable(codec, type)
+  Jit.enable(codec.ast, SchemaAST.flip(codec.ast))
+  const fast = FastPath.make(codec, type)
   const toTree = Schema.encodeUnknownExit(codec, parseOptions)
   const fromTree = Schema.decodeUnknownExit(codec, parseOptions)
   const checkType = Schema.decodeUnknownExit(type, parseOptions)
-  const equals = mayConfuseUndefinedWithNull(schema.ast) ? Schema.toEquivalence(type) : undefined
+  const equals = mayChange(schema.ast, codec.ast) ? Schema.toEquivalence(type) : undefined
   const indent = options?.indent ?? 0
 
   const decode = (payload: Payload): Exit.Exit<S, CodecError> =>
-    guarded(() => fromTree(JSON.parse(typeof payload === "string" ? payload : utf8.decode(payload))))
+    guarded(() => {
+      const tree = parse(payload)
+      if (Exit.isFailure(tree)) return Exit.failCause(tree.cause)
+      const usual = fast.decode(tree.value)
+      // Sound: the fast path answers what `fromTree` would.
+      return usual === undefined ? settle(fromTree(tree.value)) : Exit.succeed(usual as S)
+    })
 
-  const encode = (state: S): Exit.Exit<Payload, CodecError> => {
-    const encoded = guarded(() => Exit.map(toTree(state), (tree) => stringify(tree, indent)))
-    if (equals === undefined || Exit.isFailure(encoded)) return encoded
-    const back = decode(encoded.value)
-    return Exit.isSuccess(back) && equals(back.value, state) ? encoded : Exit.fail(undefinedAsNull)
+  const encodeExactly = (state: S): Exit.Exit<string, CodecError> => {
+    const tree = settle(toTree(state))
+    return Exit.isSuccess(tree) ? toText(tree.value, indent) : Exit.failCause(tree.cause)
   }
+
+  const encode = (state: S): Exit.Exit<Payload, CodecError> =>
+    guarded(() => {
+      const usual = fast.encode(state)
+      const encoded =
+        usual === undefined ? encodeExactly(state) : Exit.succeed(JSON.stringify(usual, undefined, indent))
+      if (equals === undefined || Exit.isFailure(encoded)) return encoded
+      const back = decode(encoded.value)
+      return Exit.isSuccess(back) && isUnchanged(back.value, state, equals) ? encoded : Exit.fail(changed)
+    })
 
   return {
     schema,
     format: "json",
-    fingerprint: Jit.fingerprint(codec),
+    fingerprint: fingerprint(codec.ast),
     encode,
     decode,
-    validate: (state) => Exit.asVoid(guarded(() => checkType(state)))
+    validate: (state) => (fast.validate(state) ? Exit.void : Exit.asVoid(guarded(() => settle(checkType(state)))))
   }
 }

@@ -1,4 +1,5 @@
 import { Effect, type Scope, Stream } from "effect"
+import type { HistoryOptions, Revision } from "../Revision.ts"
 import { AgentClosed } from "../StateError.ts"
 import type { StateRegister, Where } from "./stateRegister.ts"
 
@@ -21,19 +22,43 @@ export const make: Effect.Effect<Lifetime, never, Scope.Scope> = Effect.suspend(
 })
 
 /** The same register, failing with `AgentClosed` once the lifetime has ended. */
-export const guard = <S>(register: StateRegister<S>, where: Where, lifetime: Lifetime): StateRegister<S> => {
-  const open = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | AgentClosed, R> =>
-    Effect.suspend(
-      (): Effect.Effect<A, E | AgentClosed, R> => (lifetime.isClosed() ? Effect.fail(new AgentClosed(where)) : effect)
+export const guard = <S>(register: StateRegister<S>, where: Where, lifetime: Lifetime): StateRegister<S> =>
+  new Guarded(register, where, lifetime)
+
+class Guarded<in out S> implements StateRegister<S> {
+  readonly #register: StateRegister<S>
+  readonly #where: Where
+  readonly #lifetime: Lifetime
+
+  constructor(register: StateRegister<S>, where: Where, lifetime: Lifetime) {
+    this.#register = register
+    this.#where = where
+    this.#lifetime = lifetime
+  }
+
+  get read() {
+    return this.#open(() => this.#register.read)
+  }
+
+  get remove() {
+    return this.#open(() => this.#register.remove)
+  }
+
+  get changes() {
+    return Stream.unwrap(this.#open(() => Effect.succeed(this.#register.changes)))
+  }
+
+  readonly write: StateRegister<S>["write"] = (next, expected) =>
+    this.#open(() => this.#register.write(next, expected))
+
+  readonly history = (options: HistoryOptions) =>
+    Stream.unwrap(this.#open(() => Effect.succeed(this.#register.history(options))))
+
+  readonly at = (revision: Revision) => this.#open(() => this.#register.at(revision))
+
+  #open<A, E, R>(operation: () => Effect.Effect<A, E, R>): Effect.Effect<A, E | AgentClosed, R> {
+    return Effect.suspend((): Effect.Effect<A, E | AgentClosed, R> =>
+      this.#lifetime.isClosed() ? Effect.fail(new AgentClosed(this.#where)) : operation()
     )
-  const openStream = <A, E>(stream: Stream.Stream<A, E>): Stream.Stream<A, E | AgentClosed> =>
-    Stream.unwrap(open(Effect.succeed(stream)))
-  return {
-    read: open(register.read),
-    write: (next, expected) => open(register.write(next, expected)),
-    remove: open(register.remove),
-    history: (options) => openStream(register.history(options)),
-    at: (revision) => open(register.at(revision)),
-    changes: openStream(register.changes)
   }
 }

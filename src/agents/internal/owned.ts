@@ -24,7 +24,8 @@ export const own = <S>(codec: Codec<S>, state: S): Effect.Effect<Owned<S>, Codec
 const ownByCodec = <S>(codec: Codec<S>, state: S): Effect.Effect<Owned<S>, CodecError> =>
   Effect.flatMap(codec.encode(state), (payload) =>
     Effect.map(codec.decode(payload), (copy) => ({
-      get: tryFreeze(copy) ? Exit.succeed(copy) : codec.decode(payload)
+      // A codec may decode eagerly, and each reader needs a copy of its own.
+      get: tryFreeze(copy) ? Exit.succeed(copy) : Effect.suspend(() => codec.decode(payload))
     }))
   )
 

@@ -2,7 +2,14 @@ import { Effect, Exit, Option, Stream } from "effect"
 import type { Codec, CodecError, Payload } from "../../schema/Codec.ts"
 import type { Entry, Register } from "../Register.ts"
 import * as Revision from "../Revision.ts"
-import { type CompareError, type ReadError, StateCorrupt, StateInvalid, type WriteError } from "../StateError.ts"
+import {
+  type CompareError,
+  type ReadError,
+  RevisionConflict,
+  StateCorrupt,
+  StateInvalid,
+  type WriteError
+} from "../StateError.ts"
 import type { Announcer } from "./hub.ts"
 
 /** What an error says about its place. */
@@ -103,27 +110,38 @@ export const fromEntries = <S>(
       Effect.flatMap(next.payload(codec), (payload) =>
         // Once it has begun, a write runs to its end: an interrupt finds it not begun or acknowledged.
         Effect.uninterruptible(
-          Effect.map(register.write({ state: payload, savedAt: next.savedAt }, expected), (revision) => {
-            if (announcer.listening())
-              announcer.publish(Revision.saved({ state: payload, savedAt: next.savedAt, revision }))
-            return revision
+          Effect.mapBoth(register.write({ state: payload, savedAt: next.savedAt }, expected), {
+            onSuccess: (revision) => {
+              if (announcer.listening())
+                announcer.publish(Revision.saved({ state: payload, savedAt: next.savedAt, revision }))
+              return revision
+            },
+            // A register need not know under which name and key it serves.
+            onFailure: (error) =>
+              error._tag === "RevisionConflict"
+                ? new RevisionConflict({ ...where, expected: error.expected, actual: error.actual })
+                : error
           })
         )
       ),
-    remove: Effect.uninterruptible(
-      Effect.map(register.remove, (removed) => {
-        if (Option.isSome(removed)) announcer.publish(Revision.deleted(removed.value))
-        return removed
-      })
-    ),
+    get remove() {
+      return Effect.uninterruptible(
+        Effect.map(register.remove, (removed) => {
+          if (Option.isSome(removed)) announcer.publish(Revision.deleted(removed.value))
+          return removed
+        })
+      )
+    },
     history,
     at: (revision) =>
       register.at === undefined ? searched(revision) : Effect.flatMap(register.at(revision), decodeOption),
-    changes: Stream.mapEffect(
-      register.changes ?? announcer.changes(register.read),
-      (change): Effect.Effect<Revision.Change<S>, StateCorrupt> =>
-        change._tag === "Deleted" ? Exit.succeed(change) : Effect.map(decode(change), Revision.saved)
-    )
+    get changes() {
+      return Stream.mapEffect(
+        register.changes ?? announcer.changes(register.read),
+        (change): Effect.Effect<Revision.Change<S>, StateCorrupt> =>
+          change._tag === "Deleted" ? Exit.succeed(change) : Effect.map(decode(change), Revision.saved)
+      )
+    }
   }
 }
 

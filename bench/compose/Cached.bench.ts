@@ -1,0 +1,43 @@
+import { join } from "node:path"
+import { Cached, SqlAgent, VolatileAgent } from "dgents"
+import { SqliteDriver } from "dgents/sqlite"
+import { Effect, Layer } from "effect"
+import { bench, temporaryDirectory } from "../harness.ts"
+import { Conversation, conversation, conversations } from "../states.ts"
+
+const stored = Effect.gen(function* () {
+  const filename = join(yield* temporaryDirectory, "cached.db")
+  const driver = yield* Layer.build(SqliteDriver.layer({ filename }))
+  const agent = yield* Effect.provide(SqlAgent.make({ name: "thread", schema: Conversation }), driver)
+  yield* agent.save(conversation(1_000))
+  return agent
+})
+
+bench(
+  "cached/load 1 KB again over SQLite, against a load from memory",
+  Effect.gen(function* () {
+    const cached = yield* Cached.make(yield* stored)
+    const volatile = yield* VolatileAgent.make({ name: "thread", schema: Conversation })
+    yield* volatile.save(conversation(1_000))
+    return { ours: () => cached.load, raw: () => volatile.load }
+  })
+)
+
+bench(
+  "cached/load 1 KB again over SQLite, against a load from SQLite",
+  Effect.gen(function* () {
+    const agent = yield* stored
+    const cached = yield* Cached.make(agent)
+    return { ours: () => cached.load, raw: () => agent.load }
+  })
+)
+
+bench(
+  "cached/save 1 KB over SQLite, against a save to SQLite",
+  Effect.gen(function* () {
+    const cached = yield* Cached.make(yield* stored)
+    const other = yield* stored
+    const next = conversations(1_000)
+    return { ours: (i) => cached.save(next(i)), raw: (i) => other.save(next(i)) }
+  })
+)

@@ -1,0 +1,227 @@
+/**
+ * The durable steps of the snapshot protocol, over Effect's `FileSystem`, so that a simulated disk can run them.
+ *
+ * The order follows Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014): nothing but an fsync of the file
+ * makes its bytes durable, and nothing but an fsync of the directory makes its name durable.
+ */
+import { dirname } from "node:path"
+import { Effect, type FileSystem, Option, PlatformError } from "effect"
+import { codeOf, IoError, Unsettled } from "./ioError.ts"
+
+/** Windows cannot fsync a directory: a rename there survives a kill, and a power cut only as far as NTFS cares to. */
+export const canSyncDirectories = process.platform !== "win32"
+
+// Windows flushes only handles that may write.
+const syncFlag: FileSystem.OpenFlag = process.platform === "win32" ? "r+" : "r"
+
+/** One file to replace. */
+export interface Snapshot {
+  readonly directory: string
+  readonly target: string
+  readonly temp: string
+  readonly bytes: Uint8Array
+  readonly mode: number | undefined
+  /** What has to be durable before the target changes. */
+  readonly beforeRename?: Effect.Effect<void, IoError> | undefined
+}
+
+export class Disk {
+  readonly fs: FileSystem.FileSystem
+  /** Temp files that could not be removed when their write failed. */
+  readonly #litter = new Set<string>()
+
+  constructor(fs: FileSystem.FileSystem) {
+    this.fs = fs
+  }
+
+  /** Replaces a file: what it held before is there, or all of the new bytes, whatever happens. Durable on success. */
+  replace(snapshot: Snapshot): Effect.Effect<void, IoError | Unsettled> {
+    const { beforeRename, directory, target, temp } = snapshot
+    const written = this.#writeTemp(snapshot)
+    const prepared = beforeRename === undefined ? written : Effect.andThen(written, beforeRename)
+    const synced = Effect.mapError(this.syncDirectory(directory), (error) => new Unsettled({ error }))
+    const replaced = Effect.flatMap(
+      Effect.tapError(prepared, () => this.#discard(temp)),
+      () => Effect.andThen(this.#rename(temp, target), synced)
+    )
+    if (this.#litter.size === 0) return replaced
+    return Effect.andThen(
+      Effect.forEach(this.#litter, (temp) => this.#discard(temp), { discard: true }),
+      replaced
+    )
+  }
+
+  #discard(temp: string): Effect.Effect<boolean> {
+    return Effect.match(this.remove(temp), {
+      onSuccess: (wasThere) => {
+        this.#litter.delete(temp)
+        return wasThere
+      },
+      onFailure: () => {
+        this.#litter.add(temp)
+        return false
+      }
+    })
+  }
+
+  #writeTemp({ bytes, mode, temp }: Snapshot): Effect.Effect<void, IoError> {
+    // "wx" fails rather than follow or overwrite what is there.
+    const options = mode === undefined ? { flag: "wx" as const } : { flag: "wx" as const, mode }
+    return this.#withFile(temp, options, (file) => Effect.andThen(writeFully(file, bytes), file.sync))
+  }
+
+  /** A rename that reports an error may still have happened; whether the temp file is gone tells. */
+  #rename(temp: string, target: string): Effect.Effect<void, IoError | Unsettled> {
+    return Effect.catch(this.#io(target, this.fs.rename(temp, target)), (error) =>
+      Effect.flatMap(
+        this.#discard(temp),
+        (wasThere): Effect.Effect<never, IoError | Unsettled> =>
+          Effect.fail(wasThere ? error : new Unsettled({ error }))
+      )
+    )
+  }
+
+  /** Copies a file into another directory of the same file system, whole or not at all; the name is not yet durable. */
+  copyInto(source: string, target: string, temp: string): Effect.Effect<void, IoError> {
+    return Effect.gen({ self: this }, function* () {
+      const bytes = yield* this.#io(source, this.fs.readFile(source))
+      const snapshot = { directory: dirname(target), target, temp, bytes, mode: undefined }
+      yield* Effect.tapError(
+        Effect.andThen(this.#writeTemp(snapshot), this.#io(target, this.fs.rename(temp, target))),
+        () => this.#discard(temp)
+      )
+    })
+  }
+
+  /** The bytes of a file, if it exists. */
+  read(path: string): Effect.Effect<Option.Option<Uint8Array>, IoError> {
+    return absentAsNone(this.#io(path, this.fs.readFile(path)))
+  }
+
+  /** The names in a directory, none when it does not exist. */
+  list(path: string): Effect.Effect<ReadonlyArray<string>, IoError> {
+    return Effect.map(this.listIfPresent(path), (names) => names ?? [])
+  }
+
+  /** The names in a directory, if it exists. */
+  listIfPresent(path: string): Effect.Effect<ReadonlyArray<string> | undefined, IoError> {
+    return Effect.map(absentAsNone(this.#io(path, this.fs.readDirectory(path))), Option.getOrUndefined)
+  }
+
+  /** Removes a file; whether it was there. */
+  remove(path: string, options?: { readonly recursive: boolean }): Effect.Effect<boolean, IoError> {
+    return Effect.map(absentAsNone(this.#io(path, this.fs.remove(path, options))), Option.isSome)
+  }
+
+  /** Removes a file durably. A removal that reports an error may still have happened; whether the file is there tells. */
+  removeDurably(directory: string, path: string): Effect.Effect<void, IoError | Unsettled> {
+    const removed = Effect.catch(this.remove(path), (error) =>
+      Effect.matchEffect(this.#io(path, this.fs.stat(path)), {
+        onSuccess: () => Effect.fail(error),
+        onFailure: (failure) => (isAbsent(failure) ? Effect.void : Effect.fail(new Unsettled({ error })))
+      })
+    )
+    return Effect.andThen(
+      removed,
+      Effect.mapError(this.syncDirectory(directory), (error) => new Unsettled({ error }))
+    )
+  }
+
+  /** Fails unless a directory is there. */
+  expectDirectory(path: string): Effect.Effect<void, IoError> {
+    return Effect.flatMap(this.#io(path, this.fs.stat(path)), ({ type }) =>
+      type === "Directory" ? Effect.void : Effect.fail(notDirectory(path))
+    )
+  }
+
+  /** Makes a file's bytes durable; answers its permissions. */
+  syncFile(path: string): Effect.Effect<number, IoError> {
+    return this.#withFile(path, { flag: syncFlag }, (file) =>
+      Effect.map(Effect.andThen(file.sync, file.stat), ({ mode }) => mode & 0o777)
+    )
+  }
+
+  /** Makes the names in a directory durable. */
+  syncDirectory(path: string): Effect.Effect<void, IoError> {
+    if (!canSyncDirectories) return Effect.void
+    return this.#withFile(path, { flag: "r" }, (file) => file.sync)
+  }
+
+  /**
+   * Makes sure that a directory is there, durably. The nearest parent that exists may have been made a moment ago by a
+   * process that was killed before its fsync, so that one is made durable too.
+   */
+  ensureDirectory(path: string): Effect.Effect<void, IoError> {
+    const parent = dirname(path)
+    return Effect.matchEffect(this.expectDirectory(path), {
+      onSuccess: () =>
+        parent === path
+          ? Effect.void
+          : Effect.catchIf(
+              this.syncDirectory(parent),
+              // A parent that we may not open is one in which we could not have made this directory.
+              ({ cause }) => cause.reason._tag === "PermissionDenied",
+              () => Effect.void
+            ),
+      onFailure: (error) => {
+        if (!isAbsent(error) || parent === path) return Effect.fail(error)
+        return Effect.andThen(
+          this.ensureDirectory(parent),
+          Effect.andThen(this.makeDirectory(path), this.syncDirectory(parent))
+        )
+      }
+    })
+  }
+
+  /** Makes a directory in one that exists, unless it is there. */
+  makeDirectory(path: string): Effect.Effect<void, IoError> {
+    return Effect.catchIf(this.#io(path, this.fs.makeDirectory(path)), isPresent, () => this.expectDirectory(path))
+  }
+
+  /** Gives a file a second name. */
+  link(from: string, to: string): Effect.Effect<void, IoError> {
+    return this.#io(to, this.fs.link(from, to))
+  }
+
+  #withFile<A>(
+    path: string,
+    options: { readonly flag: FileSystem.OpenFlag; readonly mode?: number },
+    use: (file: FileSystem.File) => Effect.Effect<A, PlatformError.PlatformError>
+  ): Effect.Effect<A, IoError> {
+    // A failed close comes as a defect.
+    return Effect.catchDefect(
+      this.#io(path, Effect.scoped(Effect.flatMap(this.fs.open(path, options), use))),
+      (defect) =>
+        PlatformError.isPlatformError(defect) ? Effect.fail(new IoError({ path, cause: defect })) : Effect.die(defect)
+    )
+  }
+
+  #io<A>(path: string, effect: Effect.Effect<A, PlatformError.PlatformError>): Effect.Effect<A, IoError> {
+    return Effect.mapError(effect, (cause) => new IoError({ path, cause }))
+  }
+}
+
+/** Whether there is no such file or directory. */
+export const isAbsent = ({ cause }: IoError): boolean => cause.reason._tag === "NotFound" || codeOf(cause) === "ENOENT"
+
+/** Whether something of that name is there already. */
+export const isPresent = ({ cause }: IoError): boolean =>
+  cause.reason._tag === "AlreadyExists" || codeOf(cause) === "EEXIST"
+
+const absentAsNone = <A>(effect: Effect.Effect<A, IoError>): Effect.Effect<Option.Option<A>, IoError> =>
+  Effect.catchIf(Effect.map(effect, Option.some), isAbsent, () => Effect.succeed(Option.none()))
+
+const notDirectory = (path: string) => {
+  const cause = Object.assign(new Error("not a directory"), { code: "ENOTDIR" })
+  const problem = { _tag: "BadResource", module: "FileSystem", method: "stat", pathOrDescriptor: path, cause } as const
+  return new IoError({ path, cause: PlatformError.systemError(problem) })
+}
+
+const wroteNothing = PlatformError.systemError({ _tag: "WriteZero", module: "FileSystem", method: "write" })
+
+/** Writes all bytes: one write may take only some of them, and a short write is not a success. */
+const writeFully = (file: FileSystem.File, bytes: Uint8Array): Effect.Effect<void, PlatformError.PlatformError> =>
+  Effect.flatMap(file.write(bytes), (written) => {
+    if (written >= bytes.length) return Effect.void
+    return written > 0 ? writeFully(file, bytes.subarray(written)) : Effect.fail(wroteNothing)
+  })

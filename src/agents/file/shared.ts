@@ -1,0 +1,93 @@
+import { basename, dirname, resolve } from "node:path"
+import { Effect, FileSystem, type Scope } from "effect"
+import type { StateCorrupt, StorageUnavailable } from "../StateError.ts"
+import { Disk } from "./disk.ts"
+import { FileStore } from "./fileStore.ts"
+import { type IoError, unavailable } from "./ioError.ts"
+import * as Names from "./names.ts"
+import { Recent } from "./recent.ts"
+
+interface Shared {
+  readonly store: FileStore
+  users: number
+}
+
+// The stores that are open in this process, by disk and by path.
+const stores = new WeakMap<object, Map<string, Shared>>()
+
+// Each use of a file system layer makes a service object of its own. Those over one disk have their `open` in common.
+const diskOf = (fs: FileSystem.FileSystem): object => (Object.hasOwn(fs, "open") ? fs.open : fs)
+
+const acquire = (fs: FileSystem.FileSystem, id: string, make: () => FileStore) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const disk = diskOf(fs)
+        const open = stores.get(disk) ?? new Map<string, Shared>()
+        stores.set(disk, open)
+        const shared = open.get(id) ?? { store: make(), users: 0 }
+        open.set(id, shared)
+        shared.users++
+        return { open, shared }
+      }),
+      ({ open, shared }) =>
+        Effect.suspend(() => {
+          if (--shared.users > 0) return Effect.void
+          // What is being written is finished first, and whoever opens the same path meanwhile joins this store.
+          return shared.store.drop(() => {
+            if (shared.users > 0) return false
+            if (open.get(id) === shared) open.delete(id)
+            return true
+          })
+        })
+    ),
+    ({ shared }) => shared.store
+  )
+
+type Opened = Effect.Effect<FileStore, StateCorrupt | StorageUnavailable, Scope.Scope | FileSystem.FileSystem>
+
+const openStore = (
+  name: string,
+  locate: (disk: Disk) => Effect.Effect<{ readonly directory: string; readonly naming: Names.Naming }, IoError>,
+  recent: () => Recent
+): Opened =>
+  Effect.gen(function* () {
+    const disk = new Disk(yield* FileSystem.FileSystem)
+    const { directory, naming } = yield* Effect.mapError(locate(disk), unavailable({ agent: name }, "open"))
+    const id = JSON.stringify([directory, naming.keyed ? "*" : naming.file("")])
+    const store = yield* acquire(disk.fs, id, () => new FileStore(disk, directory, naming, recent()))
+    yield* store.open(name)
+    return store
+  })
+
+/** Two paths to one place are one place. Where the file system cannot say, paths are taken as they are. */
+const real = (disk: Disk, path: string): Effect.Effect<string | undefined> =>
+  Effect.catch(disk.fs.realPath(path), () => Effect.succeed(undefined))
+
+/** The store of a single file. A symbolic link is followed, and stays one. */
+export const openFile = (name: string, path: string): Opened =>
+  openStore(
+    name,
+    (disk) =>
+      Effect.gen(function* () {
+        const given = resolve(path)
+        const target = (yield* real(disk, given)) ?? given
+        yield* disk.ensureDirectory(dirname(target))
+        const directory = (yield* real(disk, dirname(target))) ?? dirname(target)
+        return { directory, naming: Names.single(basename(target)) }
+      }),
+    () => new Recent(1, Number.POSITIVE_INFINITY)
+  )
+
+/** The store of a directory of files. */
+export const openDirectory = (name: string, path: string): Opened =>
+  openStore(
+    name,
+    (disk) =>
+      Effect.gen(function* () {
+        const given = resolve(path)
+        yield* disk.ensureDirectory(given)
+        return { directory: (yield* real(disk, given)) ?? given, naming: Names.family }
+      }),
+    () => new Recent(1_000, 16 * 1024 * 1024)
+  )

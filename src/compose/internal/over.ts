@@ -1,0 +1,23 @@
+import type { StateRegister } from "../../agents/internal/stateRegister.ts"
+
+/**
+ * A register with some of its operations replaced. The others are asked of the one below when they are used: its members
+ * may be getters of a class, which a spread would lose.
+ */
+export const over = <S>(
+  below: StateRegister<S>,
+  replaced: Partial<Pick<StateRegister<S>, "read" | "write" | "remove">>
+): StateRegister<S> => ({
+  get read() {
+    return replaced.read ?? below.read
+  },
+  write: replaced.write ?? ((next, expected) => below.write(next, expected)),
+  get remove() {
+    return replaced.remove ?? below.remove
+  },
+  history: (options) => below.history(options),
+  at: (revision) => below.at(revision),
+  get changes() {
+    return below.changes
+  }
+})

@@ -1,0 +1,227 @@
+/**
+ * The law suite: schema and claims turned into properties that an agent either keeps or breaks.
+ *
+ * ```ts
+ * Laws.suite(it, { name: "MyAgent", schema: Account, open: (site) => MyAgent.make({ path: site.path("account") }) })
+ * ```
+ */
+import { Array as Arr, Cause, Effect, Exit, Random } from "effect"
+import * as Claims from "../agents/Claims.ts"
+import { toCodec } from "../schema/Codec.ts"
+import { Broken, live, runCase } from "./internal/case.ts"
+import { checker } from "./internal/checker.ts"
+import * as Gen from "./internal/gen.ts"
+import * as Same from "./internal/same.ts"
+import * as Token from "./internal/token.ts"
+import type { Law, Settings, World } from "./internal/world.ts"
+import { LawViolation } from "./LawViolation.ts"
+import { all } from "./laws/all.ts"
+import { opens } from "./laws/claims.ts"
+import type { Outcome, Report } from "./Report.ts"
+import type { Subject } from "./Subject.ts"
+
+/** `quick`: an agent in under 2 s. `ci`: under 60 s. `soak`: some minutes. */
+export type Budget = "quick" | "ci" | "soak"
+
+const budgets: Record<Budget, Omit<Settings, "seed">> = {
+  quick: { budget: "quick", runs: 60, millis: 80, size: 6, patience: 10_000 },
+  ci: { budget: "ci", runs: 1_500, millis: 2_500, size: 12, patience: 20_000 },
+  soak: { budget: "soak", runs: 100_000, millis: 30_000, size: 24, patience: 60_000 }
+}
+
+/** How to run the laws. */
+export interface Options {
+  readonly budget?: Budget | undefined
+  /** Start of all choices. Default: random; the report and every replay token hold it. */
+  readonly seed?: number | undefined
+  /** Repeats the case of one violation instead of everything. */
+  readonly replay?: string | undefined
+  /** Only these laws. Default: all. */
+  readonly laws?: ReadonlyArray<string> | undefined
+  /** Milliseconds after which a case counts as hung. */
+  readonly patience?: number | undefined
+}
+
+/** The names of all laws, in the order in which they run. */
+export const names: ReadonlyArray<string> = all.map((law) => law.name)
+
+/** Runs the laws against a subject: a report of what was tried, or the first violation. */
+export const check = <S>(subject: Subject<S>, options: Options = {}): Effect.Effect<Report, LawViolation> =>
+  live(Effect.flatMap(prepare(subject, options), (prepared) => checkPrepared(prepared, options.laws)))
+
+/** What `check` does first, and `suite` once for all its tests. */
+interface Prepared<in out S> {
+  readonly world: World<S>
+  readonly token: Token.Token | undefined
+}
+
+const prepare = <S>(subject: Subject<S>, options: Options): Effect.Effect<Prepared<S>, LawViolation> =>
+  Effect.gen(function* () {
+    const { replay } = options
+    const token = replay === undefined ? undefined : Token.parse(replay)
+    if (token === null) {
+      const evidence = "the replay token is not one of this suite"
+      return yield* new LawViolation({
+        subject: subject.name,
+        law: "replay",
+        script: [],
+        evidence,
+        replay: replay ?? ""
+      })
+    }
+    const settings: Settings = {
+      ...budgets[token?.budget ?? options.budget ?? "quick"],
+      ...(options.patience === undefined ? {} : { patience: options.patience }),
+      seed: token?.seed ?? options.seed ?? (yield* Random.nextIntBetween(0, 2 ** 31))
+    }
+    return { world: yield* makeWorld(subject, settings), token }
+  })
+
+const checkPrepared = <S>(
+  { token, world }: Prepared<S>,
+  only: ReadonlyArray<string> | undefined
+): Effect.Effect<Report, LawViolation> =>
+  Effect.gen(function* () {
+    const wanted = token === undefined ? only : [token.law]
+    const laws = all.filter((law) => wanted === undefined || wanted.includes(law.name))
+    const outcomes: Array<Outcome> = []
+    for (const law of laws) outcomes.push(yield* checkLaw(law, world, token?.case))
+    const { budget, seed } = world.settings
+    return { subject: world.subject.name, claims: Claims.describe(world.claims), budget, seed, outcomes }
+  })
+
+const checkLaw = <S>(law: Law, world: World<S>, replay: string | undefined): Effect.Effect<Outcome, LawViolation> =>
+  Effect.gen(function* () {
+    const plan = law.plan(world)
+    if ("skipped" in plan) return { _tag: "Skipped", law: law.name, reason: plan.skipped }
+    const result = yield* plan.check(checker(replay))
+    if (result._tag === "Kept") return { _tag: "Kept", law: law.name, counts: result.counts }
+    const { budget, seed } = world.settings
+    return yield* new LawViolation({
+      subject: world.subject.name,
+      law: law.name,
+      script: result.script,
+      evidence: result.evidence,
+      replay: Token.format({ subject: world.subject.name, law: law.name, budget, seed, case: result.token })
+    })
+  })
+
+/** Opens the agent once, to learn what it claims and which sampled states it accepts. */
+const makeWorld = <S>(subject: Subject<S>, settings: Settings): Effect.Effect<World<S>, LawViolation> =>
+  Effect.gen(function* () {
+    const codec = toCodec(subject.schema)
+    const same = Same.make(codec)
+    const violation = (evidence: string) =>
+      new LawViolation({
+        subject: subject.name,
+        law: opens.name,
+        script: ["open"],
+        evidence,
+        replay: Token.format({ subject: subject.name, law: opens.name, ...settings, case: "" })
+      })
+    const states = yield* Effect.try({
+      try: () => Gen.filter(Gen.values(codec.schema), same.storable),
+      catch: (error) => violation(`no states can be sampled from the schema: ${String(error)}`)
+    })
+    const { seed, size } = settings
+    const samples = yield* Effect.mapError(
+      Gen.sampleEffect(states, { count: 150, size: Math.min(size, 8), seed }),
+      () => violation("the schema's checks reject nearly every sample")
+    )
+    const distinct = [...new Map(samples.map((state) => [same.key(state), state]))]
+      .sort(([a], [b]) => a.length - b.length)
+      .map(([, state]) => state)
+    if (!Arr.isReadonlyArrayNonEmpty(distinct)) return yield* violation("the schema has no states")
+
+    const draft: World<S> = {
+      subject,
+      claims: subject.claims ?? {
+        durability: "volatile",
+        consistency: "lastWriteWins",
+        sharing: "process",
+        history: "none"
+      },
+      carried: { durability: "volatile", consistency: "lastWriteWins", sharing: "process", history: "none" },
+      codec,
+      same,
+      states,
+      pool: distinct,
+      pooled: Gen.pick(distinct),
+      settings
+    }
+    let world = draft
+    const probe = runCase(draft, new Map(), (run) =>
+      Effect.gen(function* () {
+        const { agent } = yield* run.open
+        const accepted: Array<S> = []
+        for (const state of distinct.slice(0, 40)) {
+          if (yield* run.save("save", agent.save(state))) accepted.push(state)
+        }
+        if (!Arr.isReadonlyArrayNonEmpty(accepted))
+          return yield* new Broken({ evidence: "every sampled state is refused" })
+        world = {
+          ...draft,
+          claims: subject.claims ?? agent.claims,
+          carried: agent.claims,
+          pool: accepted,
+          pooled: Gen.pick(accepted)
+        }
+      })
+    )
+    yield* Effect.mapError(probe, ({ evidence }) => violation(evidence))
+    const { carried, claims } = world
+    if (!sameClaims(Claims.weaker(claims, carried), claims))
+      return yield* violation(
+        `the subject is said to promise "${Claims.describe(claims)}", but the agent carries "${Claims.describe(carried)}"`
+      )
+    return world
+  })
+
+const sameClaims = (a: Claims.Claims, b: Claims.Claims): boolean =>
+  a.durability === b.durability &&
+  a.consistency === b.consistency &&
+  a.sharing === b.sharing &&
+  Claims.historyLength(a.history) === Claims.historyLength(b.history)
+
+/** The part of a test runner's `it` that `suite` needs. */
+export type It = (name: string, test: (context: TestContext) => Promise<void>, timeout?: number) => unknown
+
+/** The part of a test's context that `suite` needs. */
+export interface TestContext {
+  readonly skip: (note?: string) => unknown
+}
+
+/**
+ * Registers one test a law with the `it` of vitest or `@effect/vitest`. `LAWS_BUDGET` chooses the budget, `LAWS_REPLAY`
+ * repeats one case; laws that the agent does not claim show as skipped, with the reason.
+ */
+export const suite = <S>(it: It, subject: Subject<S>, options: Options = {}): void => {
+  const settings = { ...options, ...fromEnvironment(options) }
+  let prepared: Promise<Prepared<S>> | undefined
+  for (const name of names) {
+    it(`${subject.name}: ${name}`, async (context) => {
+      const token = settings.replay === undefined ? undefined : Token.parse(settings.replay)
+      if (token != null && (token.law !== name || token.subject !== subject.name))
+        return void context.skip("another case is replayed")
+      prepared ??= run(prepare(subject, settings))
+      const report = await run(checkPrepared(await prepared, [name]))
+      for (const outcome of report.outcomes) if (outcome._tag === "Skipped") context.skip(outcome.reason)
+    }, 600_000)
+  }
+}
+
+/** Rejects with the violation itself, whose message is the report. */
+const run = async <A>(effect: Effect.Effect<A, LawViolation>): Promise<A> => {
+  const exit = await Effect.runPromiseExit(live(effect))
+  if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
+  return exit.value
+}
+
+const fromEnvironment = (options: Options): Pick<Options, "budget" | "replay"> => {
+  const budget = process.env["LAWS_BUDGET"]
+  const replay = process.env["LAWS_REPLAY"]
+  return {
+    budget: budget === "quick" || budget === "ci" || budget === "soak" ? budget : options.budget,
+    replay: replay === undefined || replay === "" ? options.replay : replay
+  }
+}

@@ -1,0 +1,6 @@
+export * as Laws from "./Laws.ts"
+export * as LawViolation from "./LawViolation.ts"
+export * as Report from "./Report.ts"
+export * as SeededScheduler from "./SeededScheduler.ts"
+export * as Site from "./Site.ts"
+export type { Subject, Tamper } from "./Subject.ts"

@@ -1,0 +1,136 @@
+import { Cause, Clock, Context, Data, Effect, Exit, Fiber, Option, Scope } from "effect"
+import type { DataAgent } from "../../agents/DataAgent.ts"
+import { isStateError, type StateError } from "../../agents/StateError.ts"
+import * as Site from "../Site.ts"
+import type { World } from "./world.ts"
+
+/** A law does not hold in this case. */
+export class Broken extends Data.TaggedError("Broken")<{ readonly evidence: string }> {}
+
+/** Fails the case. */
+export const broken = (evidence: string): Effect.Effect<never, Broken> => Effect.fail(new Broken({ evidence }))
+
+/** What an operation that is allowed to refuse answered. */
+export type Answer<A> = { readonly ok: true; readonly value: A } | { readonly ok: false; readonly error: StateError }
+
+/** One generated case at work: its site, its agents, and what it counts. */
+export class Case<in out S> {
+  readonly world: World<S>
+  readonly site: Site.Site
+  /** What is being done, for the report of a case that hangs. */
+  doing = "nothing yet"
+  readonly #counts: Map<string, number>
+
+  constructor(world: World<S>, site: Site.Site, counts: Map<string, number>) {
+    this.world = world
+    this.site = site
+    this.#counts = counts
+  }
+
+  count(what: string, n = 1): void {
+    this.#counts.set(what, (this.#counts.get(what) ?? 0) + n)
+  }
+
+  /** An operation that must succeed. */
+  must<A, R>(what: string, effect: Effect.Effect<A, unknown, R>): Effect.Effect<A, Broken, R> {
+    return Effect.suspend(() => {
+      this.doing = what
+      return Effect.catchCause(effect, (cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.interrupt : broken(`${what} ${describe(cause)}`)
+      )
+    })
+  }
+
+  /** An operation that may fail, though with nothing but a `StateError`. */
+  attempt<A, R>(what: string, effect: Effect.Effect<A, unknown, R>): Effect.Effect<Answer<A>, Broken, R> {
+    return Effect.suspend(() => {
+      this.doing = what
+      return Effect.matchCauseEffect(effect, {
+        onSuccess: (value) => Effect.succeed<Answer<A>>({ ok: true, value }),
+        onFailure: (cause): Effect.Effect<Answer<A>, Broken> => {
+          if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
+          const error = Cause.findErrorOption(cause)
+          return Option.isSome(error) && isStateError(error.value)
+            ? Effect.succeed({ ok: false, error: error.value })
+            : broken(`${what} ${describe(cause)}`)
+        }
+      })
+    })
+  }
+
+  /** A save that must succeed unless the state is over the agent's size limit; whether it did. */
+  save(what: string, effect: Effect.Effect<unknown, unknown>): Effect.Effect<boolean, Broken> {
+    return Effect.flatMap(this.attempt(what, effect), (answer) => {
+      if (answer.ok) return Effect.succeed(true)
+      if (answer.error._tag !== "StateTooLarge") return broken(`${what} failed: ${String(answer.error)}`)
+      this.count("refused as too large")
+      return Effect.succeed(false)
+    })
+  }
+
+  same(what: string, expected: S, actual: S): Effect.Effect<void, Broken> {
+    const difference = this.world.same.differ(expected, actual)
+    return difference === undefined ? Effect.void : broken(`${what}: ${difference}`)
+  }
+
+  /** The state is one of these. */
+  oneOf(what: string, expected: ReadonlyArray<S>, actual: S): Effect.Effect<void, Broken> {
+    const differences = expected.map((state) => this.world.same.differ(state, actual))
+    return differences.includes(undefined) ? Effect.void : broken(`${what}: ${differences.join("; nor ")}`)
+  }
+
+  /** Opens the agent in a scope of its own. */
+  get open(): Effect.Effect<Opened<S>, Broken, Scope.Scope> {
+    return Effect.gen({ self: this }, function* () {
+      const scope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => Scope.close(scope, exit))
+      const opening = Effect.provideService(this.world.subject.open(this.site), Scope.Scope, scope)
+      const agent = yield* this.must("open", opening)
+      return { agent, close: this.must("close", Scope.close(scope, Exit.void)) }
+    })
+  }
+}
+
+/** An agent, and the way to close its scope. */
+export interface Opened<in out S> {
+  readonly agent: DataAgent<S>
+  readonly close: Effect.Effect<void, Broken>
+}
+
+const describe = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.findErrorOption(cause)
+  if (Option.isSome(error))
+    return error.value instanceof Broken ? error.value.evidence : `failed: ${String(error.value)}`
+  return `died, which no operation may: ${String(Cause.squash(cause))}`
+}
+
+// The laws look at real back ends, so their patience is measured on the real clock, whatever clock the caller has.
+const liveClock = Context.get(Context.empty(), Clock.Clock)
+
+/** Runs an effect on the real clock. */
+export const live = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, Clock.Clock, liveClock)
+
+/** Runs a case on a site of its own; a case that hangs is a broken one. */
+export const runCase = <S>(
+  world: World<S>,
+  counts: Map<string, number>,
+  holds: (run: Case<S>) => Effect.Effect<void, Broken, Scope.Scope>
+): Effect.Effect<true, Broken> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const run = new Case(world, yield* Site.make, counts)
+      // Detached, since what hangs may well be uninterruptible.
+      const fiber = yield* Effect.forkDetach(Effect.scoped(holds(run)))
+      const exit = yield* Effect.onInterrupt(Effect.timeoutOption(Fiber.await(fiber), world.settings.patience), () =>
+        Effect.sync(() => fiber.interruptUnsafe())
+      )
+      if (Option.isNone(exit)) {
+        fiber.interruptUnsafe()
+        return yield* broken(`nothing happened for ${world.settings.patience} ms in: ${run.doing}`)
+      }
+      if (Exit.isSuccess(exit.value)) return true as const
+      const error = Cause.findErrorOption(exit.value.cause)
+      if (Option.isSome(error)) return yield* error.value
+      return yield* broken(`died during ${run.doing}: ${String(Cause.squash(exit.value.cause))}`)
+    })
+  )

@@ -1,0 +1,303 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { expect, it } from "@effect/vitest"
+import { DataAgent, PersistentAgent, StateError } from "dgents"
+import { Effect, Exit, Option, Schema, Stream } from "effect"
+import { errorOf, type Fault, FaultyFs, tempDirectory } from "./faultyFs.ts"
+
+const Note = Schema.Struct({ text: Schema.String })
+const note = (n: number) => ({ text: `note ${n} ${"x".repeat(300)}` })
+
+const setUp = Effect.gen(function* () {
+  const disk = yield* FaultyFs.make
+  const directory = yield* tempDirectory
+  const path = join(directory, "note.json")
+  const open = (options?: Partial<PersistentAgent.Options<typeof Note.Type>>) =>
+    disk.run(PersistentAgent.make({ path, schema: Note, ...options }))
+  const openFamily = (options?: Partial<PersistentAgent.FamilyOptions<typeof Note.Type>>) =>
+    disk.run(PersistentAgent.family({ directory, schema: Note, ...options }))
+  const base = directory.slice(directory.lastIndexOf("/") + 1)
+  const take = () => disk.take().map((line) => line.replace(base, "DIR"))
+  return { disk, directory, path, open, openFamily, take }
+})
+
+const save = ["open wx TEMP", "write TEMP", "fsync TEMP", "close TEMP", "rename note.json"]
+const syncDirectory = ["open r DIR", "fsync DIR", "close DIR"]
+
+it.effect("a save is: temp file, all bytes, fsync, rename, fsync of the directory, and only then visible", () =>
+  Effect.gen(function* () {
+    const { open, take } = yield* setUp
+    const agent = yield* open()
+    yield* agent.save(note(1))
+    take()
+    yield* agent.save(note(2))
+    expect(take()).toEqual([...save, ...syncDirectory])
+    yield* agent.load
+    expect(take()).toEqual([])
+  })
+)
+
+it.effect("opening makes the directory and the file durable before the first read", () =>
+  Effect.gen(function* () {
+    const { open, take } = yield* setUp
+    yield* Effect.scoped(Effect.flatMap(open(), (agent) => agent.save(note(1))))
+    take()
+    const agent = yield* open()
+    const opening = take()
+    expect(opening.slice(opening.indexOf("list DIR"))).toEqual([
+      "list DIR",
+      ...syncDirectory,
+      "read .note.json.floor",
+      "read note.json",
+      "open r note.json",
+      "fsync note.json",
+      "fstat note.json",
+      "close note.json"
+    ])
+    expect(yield* agent.load).toEqual(note(1))
+    expect(take()).toEqual([])
+  })
+)
+
+it.effect("a family makes a key's file durable before its first read, once", () =>
+  Effect.gen(function* () {
+    const { openFamily, take } = yield* setUp
+    yield* Effect.scoped(Effect.flatMap(openFamily(), (family) => family.at("a").save(note(1))))
+    const family = yield* openFamily()
+    take()
+    yield* family.at("a").load
+    expect(take()).toEqual(["read a.json", "open r a.json", "fsync a.json", "fstat a.json", "close a.json"])
+    yield* family.at("a").load
+    expect(take()).toEqual([])
+  })
+)
+
+it.effect("directories are made level by level, each with an fsync of its parent", () =>
+  Effect.gen(function* () {
+    const { directory, disk, take } = yield* setUp
+    yield* disk.run(PersistentAgent.make({ path: join(directory, "a", "b", "n.json"), schema: Note }))
+    const made = take()
+    expect(made.slice(made.indexOf("mkdir a"), made.indexOf("list b"))).toEqual([
+      "mkdir a",
+      ...syncDirectory,
+      "mkdir b",
+      "open r a",
+      "fsync a",
+      "close a"
+    ])
+  })
+)
+
+it.effect("history: the previous frame is linked and durable before the rename, older ones go after it", () =>
+  Effect.gen(function* () {
+    const { open, take } = yield* setUp
+    const agent = yield* open({ history: { bounded: 2 } })
+    yield* agent.save(note(1))
+    yield* agent.save(note(2))
+    take()
+    yield* agent.save(note(3))
+    expect(take()).toEqual([
+      ...save.slice(0, 4),
+      "link 2.json",
+      "open r note.json.history",
+      "fsync note.json.history",
+      "close note.json.history",
+      "rename note.json",
+      ...syncDirectory,
+      "list note.json.history",
+      "remove 1.json"
+    ])
+  })
+)
+
+it.effect("a delete raises the floor durably, then removes the file, then its history", () =>
+  Effect.gen(function* () {
+    const { open, take } = yield* setUp
+    const agent = yield* open({ history: "full" })
+    yield* agent.save(note(1))
+    yield* agent.save(note(2))
+    take()
+    yield* agent.delete
+    expect(take()).toEqual([
+      ...save.slice(0, 4),
+      "rename .note.json.floor",
+      ...syncDirectory,
+      "remove note.json",
+      ...syncDirectory,
+      "list note.json.history",
+      "remove 1.json",
+      "remove note.json.history",
+      ...syncDirectory
+    ])
+  })
+)
+
+it.effect("without hard links the history is a durable copy", () =>
+  Effect.gen(function* () {
+    const { disk, open } = yield* setUp
+    const agent = yield* open({ history: "full" })
+    yield* agent.save(note(1))
+    yield* agent.save(note(2))
+    disk.take()
+    Object.assign(disk.fs, { link: (from: string) => Effect.fail(errorOf("link", from, "ENOTSUP")) })
+    yield* agent.save(note(3))
+    expect((yield* Stream.runCollect(agent.history())).map(({ state }) => state)).toEqual([3, 2, 1].map(note))
+    expect(disk.take().slice(4, 11)).toEqual([
+      "read note.json",
+      ...save.slice(0, 4),
+      "rename 2.json",
+      "open r note.json.history"
+    ])
+  })
+)
+
+const codes = ["EIO", "ENOSPC", "EACCES", "EMFILE"]
+
+type NoteAgent = DataAgent.DataAgent<typeof Note.Type>
+
+interface Plan {
+  readonly operation: (agent: NoteAgent) => Effect.Effect<unknown, StateError.StateError>
+  /** The state before and after. */
+  readonly outcomes: readonly [number, number | undefined]
+  readonly when: Fault["when"]
+  readonly forever: boolean
+}
+
+/** What holds after a fault, in this opening and in the next: the state is one of the two, and a save works. */
+const goesOn = (agent: NoteAgent, now: number | undefined) =>
+  Effect.gen(function* () {
+    const state = Option.getOrUndefined(yield* DataAgent.loadOption(agent))
+    expect(state?.text).toBe(now === undefined ? undefined : note(now).text)
+    yield* agent.save(note(3))
+    expect(yield* agent.load).toEqual(note(3))
+    const kept = (yield* Stream.runCollect(agent.history())).map((entry) => entry.revision)
+    expect(kept).toEqual([...kept].sort((a, b) => b - a))
+    // After a delete nothing comes back.
+    if (now === undefined) expect(kept).toEqual([3])
+  })
+
+const oneFault = ({ forever, operation, outcomes, when }: Plan, at: number, reopen: boolean) =>
+  Effect.gen(function* () {
+    const { directory, disk, open } = yield* setUp
+    const temps = () => readdirSync(directory).filter((name) => name.endsWith(".tmp"))
+    const { faulted, now } = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const agent = yield* open({ history: "full" })
+        yield* agent.save(note(0))
+        yield* agent.save(note(1))
+        disk.arm({ at, when, forever, code: codes[at % codes.length] ?? "EIO" })
+        const exit = yield* Effect.exit(operation(agent))
+        const faulted = disk.count > at
+        disk.arm(undefined)
+        if (!forever) expect(temps()).toEqual([])
+        const error = Exit.isFailure(exit) ? Option.getOrUndefined(Exit.findErrorOption(exit)) : undefined
+        if (Exit.isFailure(exit)) expect(StateError.isStateError(error), String(exit)).toBe(true)
+        const state = Option.getOrUndefined(yield* DataAgent.loadOption(agent))
+        const now = [0, 1, 2].find((n) => state?.text === note(n).text)
+        expect(outcomes).toContain(now)
+        // A known failure did not happen; an acknowledgement did.
+        if (Exit.isSuccess(exit)) expect(now).toBe(outcomes[1])
+        else if (error?._tag !== "WriteIndeterminate") expect(now).toBe(outcomes[0])
+        if (!reopen) yield* goesOn(agent, now)
+        return { faulted, now }
+      })
+    )
+    if (reopen) yield* Effect.flatMap(open({ history: "full" }), (agent) => goesOn(agent, now))
+    expect(temps()).toEqual([])
+    return faulted
+  })
+
+/** Runs an operation once for each of its I/O operations, which is made to fail; answers how many there were. */
+const everyFault = (plan: Plan) =>
+  Effect.gen(function* () {
+    let at = 0
+    while (yield* Effect.scoped(oneFault(plan, at, at % 2 === 0))) {
+      yield* Effect.scoped(oneFault(plan, at, at % 2 !== 0))
+      at++
+    }
+    return at
+  })
+
+for (const when of ["before", "after"] as const) {
+  for (const forever of [false, true]) {
+    const which = `${forever ? "from any I/O operation on, all" : "any one I/O operation"} failing ${when} it happened`
+    it.effect(`${which} leaves the old state or the new one of a save, and the next one works`, () =>
+      Effect.gen(function* () {
+        expect(
+          yield* everyFault({ operation: (agent) => agent.save(note(2)), outcomes: [1, 2], when, forever })
+        ).toBeGreaterThan(12)
+      })
+    )
+    it.effect(`${which} leaves the state or none after a delete, and nothing comes back later`, () =>
+      Effect.gen(function* () {
+        expect(
+          yield* everyFault({ operation: (agent) => agent.delete, outcomes: [1, undefined], when, forever })
+        ).toBeGreaterThan(15)
+      })
+    )
+  }
+}
+
+it.effect("any one I/O operation failing while opening is typed, and the next opening works", () =>
+  Effect.gen(function* () {
+    const { disk, open, openFamily } = yield* setUp
+    yield* Effect.scoped(Effect.flatMap(open(), (agent) => Effect.andThen(agent.save(note(1)), agent.delete)))
+    yield* Effect.scoped(Effect.flatMap(open(), (agent) => agent.save(note(2))))
+    for (const opening of [Effect.asVoid(Effect.flatMap(open(), (agent) => agent.load)), Effect.asVoid(openFamily())]) {
+      for (let at = 0; ; at++) {
+        disk.arm({ at, code: codes[at % codes.length] ?? "EIO", when: "before" })
+        const exit = yield* Effect.exit(Effect.scoped(opening))
+        const faulted = disk.count > at
+        disk.arm(undefined)
+        if (Exit.isFailure(exit)) {
+          expect(Option.getOrUndefined(Exit.findErrorOption(exit))?._tag).toBe("StorageUnavailable")
+        }
+        yield* Effect.scoped(opening)
+        if (!faulted) break
+        expect(at).toBeLessThan(50)
+      }
+    }
+  })
+)
+
+it.effect("a write whose last fsync failed is announced once it is found durable, and only then listed", () =>
+  Effect.gen(function* () {
+    const { disk, openFamily } = yield* setUp
+    const family = yield* openFamily()
+    const other = yield* openFamily({ name: "other" })
+    const seen: Array<string> = []
+    yield* Effect.forkChild(
+      Stream.runForEach(other.at("a").changes, (change) =>
+        Effect.sync(() => seen.push(`${change._tag} ${change.revision}`))
+      )
+    )
+    yield* Effect.yieldNow
+    yield* family.at("b").save(note(0))
+    yield* DataAgent.loadOption(family.at("c"))
+    disk.arm(undefined)
+    yield* family.at("c").save(note(0))
+    // Of a save, the fsync of the directory is the last operation but one.
+    const last = disk.count - 2
+    disk.arm({ at: last, code: "EIO", when: "before" })
+    const error = yield* Effect.flip(family.at("a").save(note(0)))
+    expect(error._tag).toBe("WriteIndeterminate")
+    disk.arm(undefined)
+    expect(seen).toEqual([])
+    expect(new Set(yield* Stream.runCollect(family.keys()))).toEqual(new Set(["b", "c"]))
+    expect(yield* family.at("a").load).toEqual(note(0))
+    expect(yield* Stream.runCollect(family.keys())).toContain("a")
+    for (let i = 0; i < 20; i++) yield* Effect.yieldNow
+    expect(seen).toEqual(["Saved 1"])
+  })
+)
+
+it.effect("permissions that somebody gave to the file outlive a save", () =>
+  Effect.gen(function* () {
+    const { disk, open, path } = yield* setUp
+    yield* Effect.scoped(Effect.flatMap(open(), (agent) => agent.save(note(1))))
+    yield* disk.fs.chmod(path, 0o600)
+    yield* Effect.scoped(Effect.flatMap(open(), (agent) => agent.save(note(2))))
+    expect((yield* disk.fs.stat(path)).mode & 0o777).toBe(0o600)
+    expect(readFileSync(path, "utf8")).toContain("note 2")
+  })
+)

@@ -1,0 +1,177 @@
+import { expect, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import type { Match, Request } from "../../../src/agents/vector/Engine.ts"
+import { make } from "../../../src/agents/vector/exact.ts"
+import type { Metric } from "../../../src/agents/vector/Stored.ts"
+
+const metrics: ReadonlyArray<Metric> = ["cosine", "dot", "euclidean"]
+
+const random = (seed: number) => {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+// The definition of each score, one number at a time.
+const naive = (metric: Metric, a: Float32Array, b: Float32Array): number => {
+  let [dot, aa, bb, dd] = [0, 0, 0, 0]
+  a.forEach((x, i) => {
+    const y = b[i] ?? 0
+    dot += x * y
+    aa += x * x
+    bb += y * y
+    dd += (x - y) ** 2
+  })
+  if (metric === "dot") return dot
+  if (metric === "euclidean") return 0 - Math.sqrt(dd)
+  return aa === 0 || bb === 0 ? 0 : dot / Math.sqrt(aa * bb)
+}
+
+const reference = (metric: Metric, all: ReadonlyMap<string, Float32Array>, query: Float32Array, request: Request) =>
+  [...all]
+    .filter(([id]) => request.accept?.(id) ?? true)
+    .map(([id, vector]): Match => ({ id, score: naive(metric, vector, query) }))
+    .filter(({ score }) => score >= request.minScore)
+    .sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1))
+    .slice(0, request.k)
+
+const search = (engine: ReturnType<typeof make>, query: Float32Array, request: Request) =>
+  engine.search(query, request, (matches) => matches)
+
+// Small whole numbers: sums are exact in any order, so that ties are ties. For cosine, vectors of one length do the same.
+const smallVector = (next: () => number, dimension: number, metric: Metric) => {
+  const vector = Float32Array.from({ length: dimension }, () => Math.floor(next() * 3) - 1)
+  return metric === "cosine" ? vector.map((x) => (x === 0 ? 1 : x)) : vector
+}
+
+for (const metric of metrics) {
+  it.effect(`${metric}: after any additions, updates and removals, the answer is the one by definition`, () =>
+    Effect.gen(function* () {
+      for (let seed = 1; seed <= 150; seed++) {
+        const next = random(seed)
+        const dimension = 1 + Math.floor(next() * 9)
+        // Every other engine yields after each few rows.
+        const engine = make({ dimension, metric, yieldAfter: seed % 2 === 0 ? dimension * 7 : undefined })
+        const model = new Map<string, Float32Array>()
+        for (let i = 0; i < 120; i++) {
+          const id = String(Math.floor(next() * 60))
+          if (next() < 0.3) {
+            engine.delete(id)
+            model.delete(id)
+          } else {
+            const vector = smallVector(next, dimension, metric)
+            engine.set(id, vector)
+            model.set(id, vector)
+          }
+        }
+        expect(engine.size()).toBe(model.size)
+        const accept = next() < 0.5 ? undefined : (id: string) => Number(id) % 3 === 0
+        const request = {
+          k: Math.floor(next() * 80),
+          minScore: next() < 0.5 ? Number.NEGATIVE_INFINITY : metric === "euclidean" ? -2.1 : 0.3,
+          accept
+        }
+        const query = smallVector(next, dimension, metric)
+        const expected = reference(metric, model, query, request)
+        const actual = yield* search(engine, query, request)
+        if (metric === "cosine") {
+          // Rows hold rounded unit vectors: scores agree to seven digits, and order does wherever scores differ more.
+          expect(actual.length).toBe(expected.length)
+          actual.forEach((match, i) => {
+            expect(match.score).toBeCloseTo(expected[i]?.score ?? Number.NaN, 5)
+            expect(match.score).toBeCloseTo(naive(metric, model.get(match.id) ?? query, query), 5)
+          })
+          expect(new Set(actual.map(({ id }) => id)).size).toBe(actual.length)
+        } else expect(actual).toEqual(expected)
+      }
+    })
+  )
+}
+
+it.effect("equal vectors rank by id, whatever the order of insertion", () =>
+  Effect.gen(function* () {
+    for (const metric of metrics) {
+      const engine = make({ dimension: 3, metric })
+      for (const id of ["c", "a", "e", "b", "d"]) engine.set(id, Float32Array.of(0.1, 0.7, 0.3))
+      const found = yield* search(engine, Float32Array.of(0.3, 0.2, 0.1), { k: 3, minScore: Number.NEGATIVE_INFINITY })
+      expect(found.map(({ id }) => id)).toEqual(["a", "b", "c"])
+    }
+  })
+)
+
+it.effect("a cosine is never above 1, and the zero vector scores 0 on either side", () =>
+  Effect.gen(function* () {
+    const next = random(7)
+    const engine = make({ dimension: 50, metric: "cosine" })
+    const all = { k: Number.POSITIVE_INFINITY, minScore: Number.NEGATIVE_INFINITY }
+    for (let i = 0; i < 200; i++) {
+      const vector = Float32Array.from({ length: 50 }, next)
+      engine.set("same", vector)
+      const [same] = yield* search(engine, vector, all)
+      expect(same?.score).toBeLessThanOrEqual(1)
+      expect(same?.score).toBeCloseTo(1, 6)
+    }
+    engine.set("zero", new Float32Array(50))
+    const scores = yield* search(engine, Float32Array.from({ length: 50 }, next), all)
+    expect(scores.find(({ id }) => id === "zero")?.score).toBe(0)
+    const nowhere = yield* search(engine, new Float32Array(50), all)
+    expect(nowhere.map(({ score }) => score)).toEqual([0, 0])
+  })
+)
+
+it.effect("a filter is asked for candidates only, and k answers come whenever k items pass", () =>
+  Effect.gen(function* () {
+    const engine = make({ dimension: 1, metric: "dot" })
+    for (let i = 0; i < 1000; i++) engine.set(String(i), Float32Array.of(999 - i))
+    let asked = 0
+    const accept = (id: string) => {
+      asked++
+      return Number(id) % 100 === 99
+    }
+    const found = yield* search(engine, Float32Array.of(1), { k: 5, minScore: Number.NEGATIVE_INFINITY, accept })
+    expect(found.map(({ id }) => id)).toEqual(["99", "199", "299", "399", "499"])
+    asked = 0
+    yield* search(engine, Float32Array.of(1), { k: 3, minScore: Number.NEGATIVE_INFINITY, accept: () => ++asked > 0 })
+    expect(asked).toBeLessThan(1001)
+  })
+)
+
+it.effect("a long scan lets others write, misses nothing that was there all along and shows nothing removed", () =>
+  Effect.gen(function* () {
+    for (let seed = 1; seed <= 60; seed++) {
+      const next = random(seed)
+      const engine = make({ dimension: 2, metric: "dot", yieldAfter: 20 })
+      const vectors = new Map(
+        Array.from({ length: 200 }, (_, i) => [`n${i}`, Float32Array.of(Math.floor(next() * 50), 1)] as const)
+      )
+      for (const [id, vector] of vectors) engine.set(id, vector)
+      const removed = new Set<string>()
+      const query = Float32Array.of(1, 0)
+      const k = seed % 3 === 0 ? Number.POSITIVE_INFINITY : 20
+      const shown = yield* Effect.forkChild(
+        engine.search(query, { k, minScore: Number.NEGATIVE_INFINITY }, (matches) => {
+          for (const { id } of matches) expect(removed.has(id)).toBe(false)
+          return matches
+        })
+      )
+      let paused = 0
+      while (shown.pollUnsafe() === undefined) {
+        yield* Effect.yieldNow
+        paused++
+        const id = `n${Math.floor(next() * 200)}`
+        removed.add(id)
+        engine.delete(id)
+      }
+      const found = yield* Fiber.join(shown)
+      expect(paused).toBeGreaterThan(5)
+      expect(new Set(found.map(({ id }) => id)).size).toBe(found.length)
+      // What stayed and beats the last hit is in the answer.
+      const last = found.at(-1)?.score ?? 0
+      const ids = new Set(found.map(({ id }) => id))
+      for (const [id, [x = 0]] of vectors) if (!removed.has(id) && x > last) expect(ids.has(id)).toBe(true)
+      if (k > 200) for (const id of vectors.keys()) expect(ids.has(id) || removed.has(id)).toBe(true)
+    }
+  })
+)

@@ -1,0 +1,35 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { describe, expect, it } from "@effect/vitest"
+import { run } from "./support.ts"
+
+const directory = new URL("../../examples/", import.meta.url)
+const files = readdirSync(directory).filter((file) => /^\d\d-.*\.ts$/.test(file))
+
+/** What each example must print somewhere: its point, not its every word. */
+const points: Record<string, ReadonlyArray<string>> = {
+  "01-volatile-counter.ts": ["count: 10", "history: r10=10 r9=9 r8=8", "Expected an integer"],
+  "02-persistent-profile.ts": ["Ada, born 1815, London, maths", '"city": "London"'],
+  "03-sqlite-conversations.ts": ["Ada's threads: user/ada/lisbon", "restored: A hotel near the river, please"],
+  "04-semantic-search.ts": ["Kyoto", "since 2024: Oslo"],
+  "05-custom-agent.ts": ["scripts against a model", "concurrent increments are all counted"],
+  "06-layers.ts": ["buy milk, call Ada", "StateTooLarge"]
+}
+
+describe("examples", () => {
+  it("are all here, each under 60 lines, and the custom agent at most 40", () => {
+    expect(files).toEqual(Object.keys(points))
+    for (const file of files) {
+      const lines = readFileSync(new URL(file, directory), "utf8").trimEnd().split("\n").length
+      expect([file, lines < 60]).toEqual([file, true])
+      if (file.includes("custom-agent")) expect(lines).toBeLessThanOrEqual(40)
+    }
+  })
+
+  for (const file of files) {
+    it(`${file} runs and makes its point`, async () => {
+      const { code, output } = await run([`examples/${file}`])
+      expect([code, output]).toEqual([0, output])
+      for (const point of points[file] ?? []) expect(output).toContain(point)
+    })
+  }
+})
