@@ -1,10 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import Database from "better-sqlite3"
-import { type Claims, Codec, DataAgent, Family, Revision } from "dgents"
+import { type Claims, Codec, DataAgent, Family, Revision, SqlAgent, SqlDriver } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { Effect, Fiber, Layer, Option, Schema, Stream } from "effect"
-import * as SqlAgent from "../../src/agents/SqlAgent.ts"
-import { SqlDriver } from "../../src/agents/sql/SqlDriver.ts"
 import { tempFile } from "./sql/temp.ts"
 
 const Counter = Schema.Struct({ n: Schema.Number })
@@ -311,14 +309,14 @@ it.effect("use after the scope of the agent or of the driver is AgentClosed", ()
       const afterDriver = yield* Effect.scoped(
         Effect.gen(function* () {
           const driver = yield* SqliteDriver.make({ filename: file })
-          const layer = Layer.succeed(SqlDriver, driver)
+          const layer = Layer.succeed(SqlDriver.SqlDriver, driver)
           const agent = yield* Effect.scoped(Effect.provide(counter(), layer))
           expect((yield* Effect.flip(agent.load))._tag).toBe("AgentClosed")
           return driver
         })
       )
       // The agents live in the scope of the test, the driver is gone.
-      const family = yield* Effect.provideService(counters("full"), SqlDriver, afterDriver)
+      const family = yield* Effect.provideService(counters("full"), SqlDriver.SqlDriver, afterDriver)
       const k = family.at("k")
       const closed: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
         k.load,
@@ -401,7 +399,7 @@ it.live("200 increments through two connections give 200", () =>
     Effect.gen(function* () {
       const agents = yield* Effect.forEach([1, 2], () =>
         Effect.flatMap(SqliteDriver.make({ filename: file }), (driver) =>
-          Effect.provideService(counter({ bounded: 5 }), SqlDriver, driver)
+          Effect.provideService(counter({ bounded: 5 }), SqlDriver.SqlDriver, driver)
         )
       )
       const increment = (agent: DataAgent.DataAgent<Counter>, pure: boolean) =>

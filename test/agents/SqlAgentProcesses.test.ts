@@ -1,9 +1,9 @@
 import { copyFileSync, readFileSync } from "node:fs"
 import { expect, it } from "@effect/vitest"
 import Database from "better-sqlite3"
+import { SqlAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { Effect, Schema, Stream } from "effect"
-import * as SqlAgent from "../../src/agents/SqlAgent.ts"
 import { run, start } from "./sql/children/run.ts"
 import { tempDirectory, tempFile } from "./sql/temp.ts"
 

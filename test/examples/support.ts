@@ -4,12 +4,15 @@ import { fileURLToPath } from "node:url"
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
 /** Starts a program of this repository under the Node that runs the tests, as the npm scripts do. */
-export const start = (args: ReadonlyArray<string>) =>
-  spawn(process.execPath, ["--conditions=@dgents/source", ...args], { cwd: root, stdio: ["ignore", "pipe", "pipe"] })
+export const start = (args: ReadonlyArray<string>, cwd = root) =>
+  spawn(process.execPath, ["--conditions=@dgents/source", ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] })
 
 /** Runs a program to its end: exit code, and what it printed on both streams. */
-export const run = async (args: ReadonlyArray<string>): Promise<{ code: number | null; output: string }> => {
-  const child = start(args)
+export const run = async (
+  args: ReadonlyArray<string>,
+  cwd?: string
+): Promise<{ code: number | null; output: string }> => {
+  const child = start(args, cwd)
   let output = ""
   child.stdout.on("data", (data) => {
     output += String(data)

@@ -10,7 +10,7 @@ interface Corrupted<S> {
   readonly seed: number
 }
 
-const perCase = { quick: 12, ci: 400, soak: 4_000 }
+const perCase = { quick: 8, ci: 100, soak: 2_000 }
 
 /** Every one-byte change and every truncation of what is stored is `StateCorrupt`, or shows a state that was saved. */
 export const corruption: Law = {

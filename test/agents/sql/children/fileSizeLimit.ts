@@ -1,7 +1,7 @@
 // Run under a limit on the size of files, so that a COMMIT fails: prints what a save answers then, and what loads after.
+import { SqlAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { Effect, Schema } from "effect"
-import * as SqlAgent from "../../../../src/agents/SqlAgent.ts"
 
 const [filename = ""] = process.argv.slice(2)
 // Without a listener the signal that comes with the error would end the process.

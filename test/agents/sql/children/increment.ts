@@ -1,7 +1,7 @@
 // Opens the file given, which may be new, and increments its counter as often as asked.
+import { SqlAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { Effect, Schema } from "effect"
-import * as SqlAgent from "../../../../src/agents/SqlAgent.ts"
 
 const [filename = "", times = "0"] = process.argv.slice(2)
 

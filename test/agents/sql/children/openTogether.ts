@@ -1,7 +1,7 @@
 // Opens new files, each at the instant at which others open it too, and saves its own state in each.
+import { SqlAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { Effect, Schema } from "effect"
-import * as SqlAgent from "../../../../src/agents/SqlAgent.ts"
 
 const [directory = "", files = "0", start = "0", key = ""] = process.argv.slice(2)
 

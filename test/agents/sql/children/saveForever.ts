@@ -1,8 +1,8 @@
 // Saves 1, 2, 3, ... and prints each number once its save is acknowledged, until killed.
 import { writeSync } from "node:fs"
+import { SqlAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { Effect, Schema } from "effect"
-import * as SqlAgent from "../../../../src/agents/SqlAgent.ts"
 
 const [filename = ""] = process.argv.slice(2)
 

@@ -5,9 +5,9 @@ import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import { expect, it } from "@effect/vitest"
 import Database from "better-sqlite3"
+import { SqlAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { Effect, Schema } from "effect"
-import * as SqlAgent from "../../../../src/agents/SqlAgent.ts"
 import { applicationId } from "../../../../src/agents/sql/sqlite/schema.ts"
 import { run } from "../children/run.ts"
 import { tempDirectory, tempFile } from "../temp.ts"
@@ -174,22 +174,22 @@ it.effect("a new file that another connection keeps locked cannot be opened, and
   })
 )
 
-it.live("the switch to WAL waits for a reader, as every other lock is waited for", () =>
+it.live("the switch to WAL waits for a writer, as every other lock is waited for", () =>
   Effect.gen(function* () {
     const file = yield* tempFile
     yield* opening({ filename: file })
     made("PRAGMA journal_mode = DELETE", file)
-    const reader = new Worker(
+    const writer = new Worker(
       `const { parentPort, workerData } = require("node:worker_threads")
        const db = new (require("better-sqlite3"))(workerData)
-       db.exec("BEGIN; SELECT * FROM dgents_state")
-       parentPort.postMessage("reading")
+       db.exec("BEGIN IMMEDIATE")
+       parentPort.postMessage("writing")
        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300)
        db.close()`,
       { eval: true, workerData: file }
     )
-    const ended = once(reader, "exit")
-    yield* Effect.promise(() => once(reader, "message"))
+    const ended = once(writer, "exit")
+    yield* Effect.promise(() => once(writer, "message"))
     yield* opening({ filename: file })
     yield* Effect.promise(() => ended)
   })

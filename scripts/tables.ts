@@ -1,0 +1,51 @@
+// Prints the README's table of promises from the claims that the agents carry: `npm run docs:tables` writes it.
+import { readFileSync, writeFileSync } from "node:fs"
+import { Cached, type Claims, EntropyConstrained, PersistentAgent, SqlAgent, VectorAgent, VolatileAgent } from "dgents"
+import { SqliteDriver } from "dgents/sqlite"
+
+type Row = readonly [name: string, where: string, claims: Claims.Claims]
+
+const full = { history: "full" } as const
+const sqlite = SqlAgent.claims({ claims: SqliteDriver.claims({ filename: "app.db" }) }, full)
+
+const rows: ReadonlyArray<Row> = [
+  ["`VolatileAgent`", "memory", VolatileAgent.claims(full)],
+  ["`PersistentAgent`", "a JSON file that a person can open", PersistentAgent.claims(full)],
+  ["`SqlAgent` on SQLite", "a row, and rows for its history", sqlite],
+  ["`VectorAgent`", "any family; here SQLite", VectorAgent.claims(sqlite)],
+  ["`Cached(SqlAgent)`", "any agent before any agent", Cached.claims(sqlite)],
+  ["`EntropyConstrained(SqlAgent)`", "any agent, within a budget", EntropyConstrained.claims(sqlite)]
+]
+
+const survives: Record<Claims.Durability, string> = {
+  volatile: "nothing",
+  process: "kill -9",
+  power: "kill -9, power cut",
+  replicated: "loss of a machine"
+}
+
+const history = ({ history }: Claims.Claims): string => (history === "none" ? "none" : "none, the last n, or all")
+
+/** The table of what each agent promises. */
+export const claimsTable = (): string =>
+  [
+    "| agent | where the state lives | an acknowledged write survives | consistency | shared by | history |",
+    "| --- | --- | --- | --- | --- | --- |",
+    ...rows.map(
+      ([name, where, claims]) =>
+        `| ${name} | ${where} | ${survives[claims.durability]} | ${claims.consistency} | fibers of one ${claims.sharing} | ${history(claims)} |`
+    )
+  ].join("\n")
+
+const begin = "<!-- claims: printed by npm run docs:tables -->"
+const end = "<!-- /claims -->"
+
+/** The README with its table made anew. */
+export const withTable = (readme: string): string => {
+  const from = readme.indexOf(begin)
+  const to = readme.indexOf(end)
+  if (from < 0 || to < from) throw new Error(`README.md has no lines "${begin}" and "${end}"`)
+  return `${readme.slice(0, from)}${begin}\n${claimsTable()}\n${readme.slice(to)}`
+}
+
+if (import.meta.main) writeFileSync("README.md", withTable(readFileSync("README.md", "utf8")))
