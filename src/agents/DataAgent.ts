@@ -109,6 +109,7 @@ class DataAgentImpl<in out S> extends Pipeable.Class implements DataAgent<S> {
   readonly claims: Claims
   readonly internals: Internals<S>
   readonly #where: Where
+  #load: Effect.Effect<S, StateNotFound | ReadError> | undefined
 
   constructor(where: Where, codec: Codec<S>, claims: Claims, internals: Internals<S>) {
     super()
@@ -125,9 +126,10 @@ class DataAgentImpl<in out S> extends Pipeable.Class implements DataAgent<S> {
   }
 
   get load(): Effect.Effect<S, StateNotFound | ReadError> {
-    return Effect.flatMap(this.internals.register.read, (current) =>
+    this.#load ??= Effect.flatMap(this.internals.register.read, (current) =>
       Option.isSome(current) ? Exit.succeed(current.value.state) : this.#missing()
     )
+    return this.#load
   }
 
   get delete(): Effect.Effect<void, WriteError> {
@@ -241,7 +243,7 @@ export const fromRegister = <S>(options: RegisterOptions<S>): Effect.Effect<Data
     const register = fromEntries(options.register, codec, where, hub.at(""))
     return fromInternals(where, codec, options.claims, {
       register: Lifetime.guard(register, where, lifetime),
-      lock: KeyedLock.make(`agent "${options.name}"`),
+      lock: KeyedLock.KeyedLock.of(options.register.place, `agent "${options.name}"`).at(""),
       initial: yield* ownInitial(codec, where, options.initial)
     })
   })

@@ -51,6 +51,7 @@ export const isFamily = (u: unknown): u is Family<unknown> => typeof u === "obje
 
 /** What a family is derived from, in states rather than payloads. @internal */
 export interface StateStore<in out S> {
+  readonly place?: object | undefined
   readonly at: (key: string) => StateRegister<S>
   readonly keys: (prefix: string) => Stream.Stream<string, ReadError>
   readonly readMany: (keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, S>, ReadError>
@@ -70,7 +71,7 @@ export const fromStateStore = <S>(options: {
   readonly lifetime: Lifetime.Lifetime
 }): Family<S> => {
   const { claims, codec, initial, lifetime, name, store } = options
-  const locks = new KeyedLock(`family "${name}"`)
+  const locks = KeyedLock.of(store.place, `family "${name}"`)
 
   const open = <A, E>(run: () => Effect.Effect<A, E>): Effect.Effect<A, E | AgentClosed> =>
     Effect.suspend(
@@ -172,6 +173,7 @@ const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<P
   const at = (key: string): StateRegister<S> => fromEntries(store.at(key), codec, { agent: name, key }, hub.at(key))
   const { readMany, removeMany, writeMany } = store
   return {
+    place: store.place,
     at,
     keys: store.keys,
     readMany: (keys) =>

@@ -90,7 +90,7 @@ export const family = <S>(
       schema: codec,
       initial,
       claims: claims(options),
-      store: { at: (key) => store.register(handle, key), keys: (prefix) => store.keys(handle, prefix) }
+      store: { place: store, at: (key) => store.register(handle, key), keys: (prefix) => store.keys(handle, prefix) }
     })
   })
 

@@ -20,6 +20,11 @@ export interface NewEntry {
 
 /** The storage of one state. */
 export interface Register {
+  /**
+   * What several registers of one storage have in common, in this process. Agents of one place share their lock, so that a
+   * costly `modify` through one is not run again for a write through another. Default: nothing is shared.
+   */
+  readonly place?: object | undefined
   /** The current entry. */
   readonly read: Effect.Effect<Option.Option<Entry>, ReadError>
   /**
@@ -53,6 +58,8 @@ export const check = (
 
 /** The storage of many states, one for each key. The optional members replace one call a key by one for all. */
 export interface Store {
+  /** As in `Register`: what several stores of the same states have in common. */
+  readonly place?: object | undefined
   /** The register of one key. Cheap: nothing is opened or read. */
   readonly at: (key: string) => Register
   /** The keys that have a state, in no particular order, each once. */

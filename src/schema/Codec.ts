@@ -10,6 +10,7 @@ import * as FastPath from "./internal/fastPath.ts"
 import { fingerprint } from "./internal/fingerprint.ts"
 import { isUnchanged } from "./internal/isUnchanged.ts"
 import * as Jit from "./internal/jit.ts"
+import { isTooDeep, isUnbounded, maxLevels } from "./internal/nesting.ts"
 import { storable } from "./internal/storable.ts"
 import { stringifyMinusZero } from "./internal/stringify.ts"
 
@@ -54,6 +55,8 @@ export interface Codec<in out S> {
 /** A codec as it is, a schema as compact JSON. What every constructor does with its `schema`. */
 export const toCodec = <S>(schema: Schema.Codec<S, unknown> | Codec<S>): Codec<S> =>
   "fingerprint" in schema ? schema : json(schema)
+
+const tooDeep = codecError(`is nested more than ${maxLevels} levels deep, or refers to itself`)
 
 const changed = codecError(
   "would come back changed, because the schema stores two different values alike: undefined and null, NaN and its name, a Date and its text; or because a transformation loses something"
@@ -153,6 +156,7 @@ export const json = <S>(
   const fromTree = Schema.decodeUnknownExit(codec, parseOptions)
   const checkType = Schema.decodeUnknownExit(type, parseOptions)
   const equals = mayChange(schema.ast, codec.ast) ? Schema.toEquivalence(type) : undefined
+  const unbounded = isUnbounded(codec.ast)
   const indent = options?.indent ?? 0
 
   const decode = (payload: Payload): Exit.Exit<S, CodecError> =>
@@ -164,16 +168,19 @@ export const json = <S>(
       return usual === undefined ? settle(fromTree(tree.value)) : Exit.succeed(usual as S)
     })
 
+  const encodeUsual = (tree: unknown): Exit.Exit<string, CodecError> =>
+    unbounded && isTooDeep(tree) ? Exit.fail(tooDeep) : Exit.succeed(JSON.stringify(tree, undefined, indent))
+
   const encodeExactly = (state: S): Exit.Exit<string, CodecError> => {
     const tree = settle(toTree(state))
-    return Exit.isSuccess(tree) ? toText(tree.value, indent) : Exit.failCause(tree.cause)
+    if (Exit.isFailure(tree)) return Exit.failCause(tree.cause)
+    return unbounded && isTooDeep(tree.value) ? Exit.fail(tooDeep) : toText(tree.value, indent)
   }
 
   const encode = (state: S): Exit.Exit<Payload, CodecError> =>
     guarded(() => {
       const usual = fast.encode(state)
-      const encoded =
-        usual === undefined ? encodeExactly(state) : Exit.succeed(JSON.stringify(usual, undefined, indent))
+      const encoded = usual === undefined ? encodeExactly(state) : encodeUsual(usual)
       if (equals === undefined || Exit.isFailure(encoded)) return encoded
       const back = decode(encoded.value)
       return Exit.isSuccess(back) && isUnchanged(back.value, state, equals) ? encoded : Exit.fail(changed)

@@ -309,14 +309,14 @@ it.effect("use after the scope of the agent or of the driver is AgentClosed", ()
       const afterDriver = yield* Effect.scoped(
         Effect.gen(function* () {
           const driver = yield* SqliteDriver.make({ filename: file })
-          const layer = Layer.succeed(SqlDriver.SqlDriver, driver)
+          const layer = Layer.succeed(SqlDriver, driver)
           const agent = yield* Effect.scoped(Effect.provide(counter(), layer))
           expect((yield* Effect.flip(agent.load))._tag).toBe("AgentClosed")
           return driver
         })
       )
       // The agents live in the scope of the test, the driver is gone.
-      const family = yield* Effect.provideService(counters("full"), SqlDriver.SqlDriver, afterDriver)
+      const family = yield* Effect.provideService(counters("full"), SqlDriver, afterDriver)
       const k = family.at("k")
       const closed: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
         k.load,
@@ -399,7 +399,7 @@ it.live("200 increments through two connections give 200", () =>
     Effect.gen(function* () {
       const agents = yield* Effect.forEach([1, 2], () =>
         Effect.flatMap(SqliteDriver.make({ filename: file }), (driver) =>
-          Effect.provideService(counter({ bounded: 5 }), SqlDriver.SqlDriver, driver)
+          Effect.provideService(counter({ bounded: 5 }), SqlDriver, driver)
         )
       )
       const increment = (agent: DataAgent.DataAgent<Counter>, pure: boolean) =>

@@ -25,4 +25,4 @@ const run = <S>(name: string, schema: Schema.Codec<S, unknown>, history: Persist
 run("accounts, full history", Account, "full")
 run("all kinds of values, no history", Rich, "none")
 run("class instances, three kept", Person, { bounded: 3 })
-run("trees, no history", Tree, "none")
+run("trees, two kept", Tree, { bounded: 2 })

@@ -9,7 +9,7 @@ const onFile =
   (site: Site.Site) =>
   <A, E, R>(open: Effect.Effect<A, E, R>) =>
     Effect.flatMap(SqliteDriver.make({ filename: site.path("states.db") }), (driver) =>
-      Effect.provideService(open, SqlDriver.SqlDriver, driver)
+      Effect.provideService(open, SqlDriver, driver)
     )
 
 const run = <S>(name: string, schema: Schema.Codec<S, unknown>, history: SqlAgent.Options<S>["history"]) =>
@@ -23,4 +23,4 @@ const run = <S>(name: string, schema: Schema.Codec<S, unknown>, history: SqlAgen
 run("accounts, full history", Account, "full")
 run("all kinds of values, no history", Rich, "none")
 run("class instances, three kept", Person, { bounded: 3 })
-run("trees, full history", Tree, "full")
+run("trees, two kept", Tree, { bounded: 2 })

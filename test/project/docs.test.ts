@@ -14,7 +14,7 @@ describe("the documentation", () => {
   })
 
   it("begins with a program that runs as printed", async () => {
-    const program = /```ts\n([^]*?)```/.exec(read("README.md"))?.[1] ?? ""
+    const program = /```ts\n([\s\S]*?)```/.exec(read("README.md"))?.[1] ?? ""
     expect(program).toContain("DataAgent.update")
     // Inside the repository, since it imports the library by its name.
     mkdirSync(join(root, ".dgents"), { recursive: true })

@@ -121,10 +121,13 @@ describe("what comes back equal", () => {
     returns(Schema.Option(Schema.Option(Schema.Date)), Option.none(), Option.some(Option.none()))
   })
 
-  it("recursion, and a thousand levels of it equal or refused", () => {
+  it("recursion to 512 levels; what is deeper is refused, since it might not be readable again", () => {
     returns(Tree, { label: "a", children: [{ label: "b", children: [] }] })
     returns(Chain, chain(300))
-    for (const depth of [1_000, 2_000, 100_000]) roundTripWithoutEquality(Codec.json(Chain), chain(depth), depth)
+    // The last link is `null`, which is no level of its own.
+    returns(Chain, chain(511))
+    for (const depth of [512, 1_000, 100_000])
+      expect(errorOf(Codec.json(Chain).encode(chain(depth))).reason).toMatch(/nested/)
   })
 
   it("any string and any key", () => {
@@ -172,19 +175,6 @@ describe("what comes back equal", () => {
     })
   )
 })
-
-// `isDeepStrictEqual` would run out of stack itself.
-const roundTripWithoutEquality = (codec: Codec.Codec<Chain>, state: Chain, depth: number) => {
-  const encoded = Effect.runSyncExit(codec.encode(state))
-  if (Exit.isFailure(encoded)) {
-    expect(errorOf(codec.encode(state)).reason).toBe("is nested too deeply or refers to itself")
-    return
-  }
-  const decoded = Effect.runSyncExit(codec.decode(encoded.value))
-  let levels = 0
-  if (Exit.isSuccess(decoded)) for (let link = decoded.value; link.next !== null; link = link.next) levels++
-  expect(levels).toBe(depth)
-}
 
 describe("what would come back changed is refused", () => {
   const { NullOr, NullishOr, Struct, UndefinedOr, Union, optional, optionalKey } = Schema

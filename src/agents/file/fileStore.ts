@@ -91,6 +91,7 @@ export class FileStore {
       return Effect.map(current, Option.map(copyEntry))
     })
     return {
+      place: this,
       read,
       write: (next, expected) => exclusive(() => this.#states.write(where, key, handle, next, expected)),
       remove: exclusive(() => this.#states.remove(where, key)),

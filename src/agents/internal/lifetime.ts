@@ -29,6 +29,7 @@ class Guarded<in out S> implements StateRegister<S> {
   readonly #register: StateRegister<S>
   readonly #where: Where
   readonly #lifetime: Lifetime
+  #read: StateRegister<S>["read"] | undefined
 
   constructor(register: StateRegister<S>, where: Where, lifetime: Lifetime) {
     this.#register = register
@@ -36,8 +37,10 @@ class Guarded<in out S> implements StateRegister<S> {
     this.#lifetime = lifetime
   }
 
+  // Built once: agents are kept for their loads.
   get read() {
-    return this.#open(() => this.#register.read)
+    this.#read ??= this.#open(() => this.#register.read)
+    return this.#read
   }
 
   get remove() {
@@ -48,8 +51,7 @@ class Guarded<in out S> implements StateRegister<S> {
     return Stream.unwrap(this.#open(() => Effect.succeed(this.#register.changes)))
   }
 
-  readonly write: StateRegister<S>["write"] = (next, expected) =>
-    this.#open(() => this.#register.write(next, expected))
+  readonly write: StateRegister<S>["write"] = (next, expected) => this.#open(() => this.#register.write(next, expected))
 
   readonly history = (options: HistoryOptions) =>
     Stream.unwrap(this.#open(() => Effect.succeed(this.#register.history(options))))
@@ -57,8 +59,9 @@ class Guarded<in out S> implements StateRegister<S> {
   readonly at = (revision: Revision) => this.#open(() => this.#register.at(revision))
 
   #open<A, E, R>(operation: () => Effect.Effect<A, E, R>): Effect.Effect<A, E | AgentClosed, R> {
-    return Effect.suspend((): Effect.Effect<A, E | AgentClosed, R> =>
-      this.#lifetime.isClosed() ? Effect.fail(new AgentClosed(this.#where)) : operation()
+    return Effect.suspend(
+      (): Effect.Effect<A, E | AgentClosed, R> =>
+        this.#lifetime.isClosed() ? Effect.fail(new AgentClosed(this.#where)) : operation()
     )
   }
 }

@@ -11,6 +11,7 @@ import {
   type WriteError
 } from "../StateError.ts"
 import type { Announcer } from "./hub.ts"
+import * as Settled from "./settled.ts"
 
 /** What an error says about its place. */
 export interface Where {
@@ -36,7 +37,7 @@ export class Draft<in out S> {
 
   payload(codec: Codec<S>): Effect.Effect<Payload, StateInvalid> {
     if (this.#encoded?.codec === codec) return this.#encoded.payload
-    return Effect.mapBoth(codec.encode(this.state), {
+    return Settled.mapBoth(codec.encode(this.state), {
       onFailure: (error) => invalid(this.where, error),
       onSuccess: (payload) => {
         this.#encoded = { codec, payload: Exit.succeed(payload) }
@@ -82,11 +83,13 @@ export const decodeEntry = <S>(
   entry: Entry
 ): Effect.Effect<Revision.Revisioned<S>, StateCorrupt> => {
   const { revision, savedAt } = entry
-  return Effect.mapBoth(codec.decode(entry.state), {
+  return Settled.mapBoth(codec.decode(entry.state), {
     onSuccess: (state) => ({ state, revision, savedAt }),
     onFailure: (error) => corrupt(where, revision, error)
   })
 }
+
+const nothing = Exit.succeed(Option.none())
 
 /** A register of payloads as a register of states. */
 export const fromEntries = <S>(
@@ -96,8 +99,16 @@ export const fromEntries = <S>(
   announcer: Announcer<Payload>
 ): StateRegister<S> => {
   const decode = (entry: Entry) => decodeEntry(codec, where, entry)
-  const decodeOption = (entry: Option.Option<Entry>) =>
-    Option.isNone(entry) ? Exit.succeed(Option.none()) : Effect.map(decode(entry.value), Option.some)
+  const decodeOption = (
+    entry: Option.Option<Entry>
+  ): Effect.Effect<Option.Option<Revision.Revisioned<S>>, StateCorrupt> => {
+    if (Option.isNone(entry)) return nothing
+    const { revision, savedAt, state } = entry.value
+    return Settled.mapBoth(codec.decode(state), {
+      onSuccess: (state) => Option.some({ state, revision, savedAt }),
+      onFailure: (error) => corrupt(where, revision, error)
+    })
+  }
   const history: StateRegister<S>["history"] = (options) =>
     Stream.mapEffect(register.history?.(options) ?? onlyCurrent(register.read, options), decode)
   const searched = (revision: Revision.Revision) =>

@@ -9,6 +9,14 @@ import type { Change } from "../Revision.ts"
  */
 export class Announcements {
   readonly #hubs = new Map<string, Set<Hub<Payload>>>()
+  readonly #places = new Map<string, object>()
+
+  /** What all stores of a collection have in common. */
+  place(collection: string): object {
+    const place = this.#places.get(collection) ?? {}
+    this.#places.set(collection, place)
+    return place
+  }
 
   /** A hub that is told of every commit to a collection until the scope closes. */
   join(collection: string): Effect.Effect<Hub<Payload>, never, Scope.Scope> {

@@ -13,7 +13,8 @@ const isIdentity = (codec: SchemaAST.AST): boolean => !some(codec, isTransformed
 // Past this many distinct nodes a schema is taken for one that makes new nodes without end.
 const maxNodes = 4_000
 
-const some = (root: SchemaAST.AST, is: (node: SchemaAST.AST) => boolean): boolean => {
+/** Whether some node that a schema is made of is such a one. */
+export const some = (root: SchemaAST.AST, is: (node: SchemaAST.AST) => boolean): boolean => {
   const seen = new Set([root])
   for (const node of seen) {
     if (seen.size > maxNodes || is(node)) return true

@@ -4,7 +4,7 @@ import * as Gen from "./gen.ts"
 import type { CheckedResult, Checker, Property, World } from "./world.ts"
 
 // Each batch grows from the smallest values to the largest, so that a slow back end that gets only one sees both.
-const batchSize = 12
+const batchSize = { quick: 6, ci: 12, soak: 24 }
 // Shrinking a case that hangs costs the whole patience for each candidate: past this time the best so far is reported.
 const shrinkMillis = 3_000
 
@@ -20,7 +20,7 @@ export const checker =
       let done = 0
       for (let batch = 0; batch === 0 || (done < runs && performance.now() - started < millis); batch++) {
         const result = yield* checkBatch(world, property, counts, {
-          runs: Math.min(batchSize, runs - done),
+          runs: Math.min(batchSize[world.settings.budget], runs - done),
           size,
           seed: `${seed}/${batch}`,
           replay

@@ -46,12 +46,14 @@ export const make = <S>(codec: Codec<S>): Same<S> => {
     key,
     differ: (expected, actual) => {
       const why = (reason: string) => `expected ${show(expected)}, got ${show(actual)} (${reason})`
-      if (key(expected) !== key(actual)) return why("they encode differently")
+      const [a, b] = [encode(expected), encode(actual)]
+      // Too deep for whatever recurses, which depends on the stack left: then a comparison without recursion decides.
+      if (Exit.isFailure(a) || Exit.isFailure(b)) return alike(expected, actual) ? undefined : why("they are not alike")
+      if (text(a.value) !== text(b.value)) return why("they encode differently")
       try {
         if (!equals(expected, actual)) return why("the schema's equivalence tells them apart")
         if (isPlain(expected) && !deeplyEqual(expected, actual)) return why("they are not deeply equal")
       } catch (error) {
-        // Too deep for comparisons that recurse: then the encoding alone decides.
         if (!(error instanceof RangeError)) throw error
       }
       return undefined
@@ -76,6 +78,31 @@ export const isPlain = (root: unknown): boolean => {
   }
   return true
 }
+
+/** Structural equality of data of any depth, by an explicit stack. */
+const alike = (a: unknown, b: unknown): boolean => {
+  const pending: Array<readonly [unknown, unknown]> = [[a, b]]
+  for (let pair = pending.pop(); pair !== undefined; pair = pending.pop()) {
+    const [x, y] = pair
+    if (Object.is(x, y)) continue
+    if (typeof x !== "object" || typeof y !== "object" || x === null || y === null) return false
+    const [xs, ys] = [entries(x), entries(y)]
+    if (Array.isArray(x) !== Array.isArray(y) || xs.length !== ys.length) return false
+    for (const [i, [key, item]] of xs.entries()) pending.push([key, ys[i]?.[0]], [item, ys[i]?.[1]])
+    // A cycle never ends, and no storage gives one back.
+    if (pending.length > 1_000_000) return false
+  }
+  return true
+}
+
+const entries = (value: object): ReadonlyArray<readonly [unknown, unknown]> =>
+  value instanceof Date
+    ? [["time", value.getTime()]]
+    : value instanceof Map
+      ? [...value]
+      : value instanceof Set
+        ? [...value].map((item) => [item, true] as const)
+        : Object.entries(value)
 
 const deeplyEqual = (a: unknown, b: unknown): boolean =>
   isDeepStrictEqual(a, b) || isDeepStrictEqual(normal(a), normal(b))

@@ -31,6 +31,7 @@ export const make = (
 type Start = Parameters<Collection["keys"]>[0]
 
 class SqliteStore implements Store {
+  readonly place: object
   readonly collection: Collection
   readonly hub: Hub<Payload>
   readonly #connection: Connection
@@ -46,6 +47,7 @@ class SqliteStore implements Store {
     options: StoreOptions
   ) {
     const whole: Where = { agent: options.where("").agent }
+    this.place = announcements.place(options.collection)
     this.collection = new Collection(connection, options)
     this.hub = hub
     this.#connection = connection
@@ -159,6 +161,10 @@ class SqliteRegister implements Register {
   constructor(store: SqliteStore, key: string) {
     this.#store = store
     this.#key = key
+  }
+
+  get place(): object {
+    return this.#store.place
   }
 
   get read(): Effect.Effect<Option.Option<Entry>, ReadError> {
