@@ -11,6 +11,7 @@ import { fingerprint } from "./internal/fingerprint.ts"
 import { isUnchanged } from "./internal/isUnchanged.ts"
 import * as Jit from "./internal/jit.ts"
 import { isTooDeep, isUnbounded, maxLevels } from "./internal/nesting.ts"
+import { mayEscapeKeys, parseEscapedKeys } from "./internal/parseJson.ts"
 import { storable } from "./internal/storable.ts"
 import { stringifyMinusZero } from "./internal/stringify.ts"
 
@@ -64,7 +65,7 @@ const changed = codecError(
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
-const parse = (payload: Payload): Exit.Exit<unknown, CodecError> => {
+const parse = (payload: Payload, parseText: (text: string) => unknown): Exit.Exit<unknown, CodecError> => {
   let text: string
   try {
     text = typeof payload === "string" ? payload : utf8.decode(payload)
@@ -72,7 +73,7 @@ const parse = (payload: Payload): Exit.Exit<unknown, CodecError> => {
     return Exit.fail(codecError("is not UTF-8 text"))
   }
   try {
-    return Exit.succeed(JSON.parse(text))
+    return Exit.succeed(parseText(text))
   } catch (error) {
     return Exit.fail(error instanceof SyntaxError ? codecError("is not JSON text") : fromThrown(error))
   }
@@ -157,11 +158,12 @@ export const json = <S>(
   const checkType = Schema.decodeUnknownExit(type, parseOptions)
   const equals = mayChange(schema.ast, codec.ast) ? Schema.toEquivalence(type) : undefined
   const unbounded = isUnbounded(codec.ast)
+  const parseText = mayEscapeKeys(codec.ast) ? parseEscapedKeys : JSON.parse
   const indent = options?.indent ?? 0
 
   const decode = (payload: Payload): Exit.Exit<S, CodecError> =>
     guarded(() => {
-      const tree = parse(payload)
+      const tree = parse(payload, parseText)
       if (Exit.isFailure(tree)) return Exit.failCause(tree.cause)
       const usual = fast.decode(tree.value)
       // Sound: the fast path answers what `fromTree` would.

@@ -1,5 +1,6 @@
 import { Effect, Exit, Schema } from "effect"
 import type { Codec, CodecError } from "../../schema/Codec.ts"
+import { maxLevels } from "../../schema/internal/nesting.ts"
 
 /**
  * A private copy of a state. Immutable data is copied and frozen once and then handed out as it is, so that a load costs
@@ -34,6 +35,7 @@ const notPlain = Symbol("notPlain")
 class Walk {
   /** Whether all that was copied so far could be frozen. */
   frozen = true
+  #levels = 0
 
   tryCopy<A>(value: A): { readonly value: A } | undefined {
     try {
@@ -62,6 +64,15 @@ class Walk {
   }
 
   #object(value: object): unknown {
+    // What a codec refuses is refused in memory too, and not just when the stack happens to be short.
+    if (this.#levels === maxLevels) throw notPlain
+    this.#levels++
+    const copy = this.#copyObject(value)
+    this.#levels--
+    return copy
+  }
+
+  #copyObject(value: object): unknown {
     if (Array.isArray(value)) return this.#freeze(value.map((item) => this.#node(item)))
     const prototype: unknown = Object.getPrototypeOf(value)
     if (prototype === Object.prototype || prototype === null) return this.#record(value, prototype)
