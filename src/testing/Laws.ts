@@ -154,7 +154,7 @@ const makeWorld = <S>(subject: Subject<S>, settings: Settings): Effect.Effect<Wo
       Effect.gen(function* () {
         const { agent } = yield* run.open
         const accepted: Array<S> = []
-        for (const state of distinct.slice(0, 40)) {
+        for (const state of distinct.slice(0, settings.budget === "quick" ? 16 : 40)) {
           if (yield* run.save("save", agent.save(state))) accepted.push(state)
         }
         if (!Arr.isReadonlyArrayNonEmpty(accepted))

@@ -231,7 +231,7 @@ export const familyKeys: Law = {
             `delete ${show(hostileKeys[removed])}`,
             "load all"
           ],
-          atMost: world.settings.budget === "quick" ? 2 : 50,
+          atMost: world.settings.budget === "quick" ? 1 : 50,
           holds: ({ first, removed }, run) =>
             Effect.gen(function* () {
               const family = yield* open(world, run)
