@@ -52,11 +52,12 @@ export const temporaryDirectory: Effect.Effect<string, never, Scope.Scope> = Eff
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-const mostRounds = 31
+const mostRounds = 501
 const fewestRounds = 7
 const measuringMillis = 5_000
-const roundMillis = 10
-const warmUpMillis = 200
+// Short, so that a disk or a machine that slows down for a while slows both sides.
+const roundMillis = 4
+const warmUpMillis = 600
 
 /** Runs one comparison. */
 export const measure = ({ name, per, setup }: Bench): Effect.Effect<Result, unknown> =>
@@ -68,6 +69,7 @@ export const measure = ({ name, per, setup }: Bench): Effect.Effect<Result, unkn
       // As many rounds as are worth while: of slow operations a few tell enough.
       const affordable = Math.round(measuringMillis / (ours.millis + raw.millis))
       const rounds = Math.min(mostRounds, Math.max(fewestRounds, affordable))
+      globalThis.gc?.()
       for (let round = 0; round < rounds; round++) {
         // Each side goes first as often as second: neither always finds what the other left behind.
         const order = round % 2 === 0 ? [ours, raw] : [raw, ours]
@@ -112,7 +114,6 @@ const warmUp = async (call: (i: number) => unknown): Promise<Side> => {
   return {
     millis: took,
     round: async () => {
-      globalThis.gc?.()
       micros.push(((await timed(count)) * 1000) / count)
     },
     median: () => micros.toSorted((a, b) => a - b)[Math.floor(micros.length / 2)] ?? Number.NaN

@@ -1,17 +1,23 @@
 /**
- * Runs the benchmarks whose name holds a word, or all of them.
+ * Runs the benchmarks whose name holds a word, or all of them, each in a process of its own: what one made V8 expect
+ * would slow the next.
  *
  *     npm run bench -- [WORD] [--json]
  *
  * Prints a table, or with `--json` one object a line: `{ "name", "ratio", "ours", "raw", "unit" }`.
  */
+import { spawnSync } from "node:child_process"
 import { globSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect } from "effect"
 import { measure, type Result, registered } from "./harness.ts"
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" } } })
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  // `only` is how a process is told its one benchmark.
+  options: { json: { type: "boolean" }, only: { type: "string" } }
+})
 const word = (positionals[0] ?? "").toLowerCase()
 
 const time = (micros: number): string =>
@@ -20,7 +26,17 @@ const time = (micros: number): string =>
 const row = (name: string, ours: string, raw: string, ratio: string): string =>
   `${name.padEnd(80)}${ours.padStart(10)}${raw.padStart(10)}${ratio.padStart(9)}`
 
-const print = (result: Result): string =>
+const measureApart = (name: string): Result => {
+  const args = [...process.execArgv, import.meta.filename, "--only", name]
+  const { status, stdout } = spawnSync(process.execPath, args, {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"]
+  })
+  if (status !== 0) throw new Error(`the benchmark "${name}" failed`)
+  return JSON.parse(stdout)
+}
+
+const show = (result: Result): string =>
   values.json === true
     ? JSON.stringify(result)
     : row(result.name, time(result.ours), time(result.raw), `${result.ratio}x`)
@@ -29,9 +45,11 @@ NodeRuntime.runMain(
   Effect.gen(function* () {
     const files = globSync("**/*.bench.ts", { cwd: import.meta.dirname }).sort()
     for (const file of files) yield* Effect.promise(() => import(`./${file}`))
+    const only = registered.find(({ name }) => name === values.only)
+    if (only !== undefined) return yield* Effect.flatMap(measure(only), (result) => Console.log(JSON.stringify(result)))
     const chosen = registered.filter(({ name }) => name.toLowerCase().includes(word))
     if (chosen.length === 0) return yield* Effect.die(`no benchmark is named "${word}"`)
     if (values.json !== true) yield* Console.log(row("", "ours", "raw", "ratio"))
-    for (const bench of chosen) yield* Effect.flatMap(measure(bench), (result) => Console.log(print(result)))
+    for (const { name } of chosen) yield* Console.log(show(measureApart(name)))
   })
 )

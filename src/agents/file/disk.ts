@@ -5,7 +5,7 @@
  * makes its bytes durable, and nothing but an fsync of the directory makes its name durable.
  */
 import { dirname } from "node:path"
-import { Effect, type FileSystem, Option, PlatformError } from "effect"
+import { Effect, Exit, type FileSystem, Option, PlatformError, Scope } from "effect"
 import { codeOf, IoError, Unsettled } from "./ioError.ts"
 
 /** Windows cannot fsync a directory: a rename there survives a kill, and a power cut only as far as NTFS cares to. */
@@ -36,19 +36,44 @@ export class Disk {
 
   /** Replaces a file: what it held before is there, or all of the new bytes, whatever happens. Durable on success. */
   replace(snapshot: Snapshot): Effect.Effect<void, IoError | Unsettled> {
-    const { beforeRename, directory, target, temp } = snapshot
-    const written = this.#writeTemp(snapshot)
-    const prepared = beforeRename === undefined ? written : Effect.andThen(written, beforeRename)
-    const synced = Effect.mapError(this.syncDirectory(directory), (error) => new Unsettled({ error }))
-    const replaced = Effect.flatMap(
-      Effect.tapError(prepared, () => this.#discard(temp)),
-      () => Effect.andThen(this.#rename(temp, target), synced)
+    const { beforeRename = Effect.void, directory, target, temp } = snapshot
+    const replaced = this.#withScope((scope) =>
+      Effect.flatMap(
+        Effect.tapError(
+          Effect.tap(this.#writeTemp(snapshot, scope, this.#openDirectory(directory, scope)), () => beforeRename),
+          () => this.#discard(temp)
+        ),
+        (names) =>
+          Effect.andThen(
+            this.#rename(temp, target),
+            names === undefined
+              ? Effect.void
+              : Effect.mapError(this.#io(directory, names.sync), (error) => new Unsettled({ error }))
+          )
+      )
     )
     if (this.#litter.size === 0) return replaced
     return Effect.andThen(
       Effect.forEach(this.#litter, (temp) => this.#discard(temp), { discard: true }),
       replaced
     )
+  }
+
+  /**
+   * Files are closed together at the end: a close waits for a thread as an fsync does, and after the fsync it decides
+   * nothing any more. So its failure is nobody's concern.
+   */
+  #withScope<A, E>(use: (scope: Scope.Scope) => Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.suspend(() => {
+      const scope = Scope.makeUnsafe("parallel")
+      return Effect.ensuring(use(scope), Effect.ignoreCause(Scope.close(scope, Exit.void)))
+    })
+  }
+
+  #openDirectory(path: string, scope: Scope.Scope): Effect.Effect<FileSystem.File | undefined, IoError> {
+    return canSyncDirectories
+      ? this.#io(path, Scope.provide(this.fs.open(path, { flag: "r" }), scope))
+      : Effect.succeed(undefined)
   }
 
   #discard(temp: string): Effect.Effect<boolean> {
@@ -64,10 +89,20 @@ export class Disk {
     })
   }
 
-  #writeTemp({ bytes, mode, temp }: Snapshot): Effect.Effect<void, IoError> {
+  /** Writes a temp file and makes it durable, while `meanwhile` runs. */
+  #writeTemp<A>(
+    { bytes, mode, temp }: Snapshot,
+    scope: Scope.Scope,
+    meanwhile: Effect.Effect<A, IoError>
+  ): Effect.Effect<A, IoError> {
     // "wx" fails rather than follow or overwrite what is there.
     const options = mode === undefined ? { flag: "wx" as const } : { flag: "wx" as const, mode }
-    return this.#withFile(temp, options, (file) => Effect.andThen(writeFully(file, bytes), file.sync))
+    const opened = this.#io(temp, Scope.provide(this.fs.open(temp, options), scope))
+    return Effect.flatMap(opened, (file) =>
+      Effect.flatMap(this.#io(temp, writeFully(file, bytes)), () =>
+        Effect.map(Effect.all([this.#io(temp, file.sync), meanwhile], { concurrency: 2 }), ([, answer]) => answer)
+      )
+    )
   }
 
   /** A rename that reports an error may still have happened; whether the temp file is gone tells. */
@@ -87,7 +122,10 @@ export class Disk {
       const bytes = yield* this.#io(source, this.fs.readFile(source))
       const snapshot = { directory: dirname(target), target, temp, bytes, mode: undefined }
       yield* Effect.tapError(
-        Effect.andThen(this.#writeTemp(snapshot), this.#io(target, this.fs.rename(temp, target))),
+        Effect.andThen(
+          this.#withScope((scope) => this.#writeTemp(snapshot, scope, Effect.void)),
+          this.#io(target, this.fs.rename(temp, target))
+        ),
         () => this.#discard(temp)
       )
     })

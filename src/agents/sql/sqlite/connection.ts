@@ -8,6 +8,7 @@ export class Connection {
   readonly file: string
   readonly statements: Statements
   readonly #db: Database.Database
+  #isOpen = true
 
   constructor(db: Database.Database, file: string) {
     this.#db = db
@@ -16,10 +17,11 @@ export class Connection {
   }
 
   get isOpen(): boolean {
-    return this.#db.open
+    return this.#isOpen
   }
 
   close(): void {
+    this.#isOpen = false
     this.#db.close()
   }
 
