@@ -58,6 +58,9 @@ const measuringMillis = 5_000
 // Short, so that a disk or a machine that slows down for a while slows both sides.
 const roundMillis = 4
 const warmUpMillis = 600
+// V8 counts calls, not time, before it compiles: slow operations need longer.
+const warmUpCalls = 3_000
+const longestWarmUpMillis = 6_000
 
 /** Runs one comparison. */
 export const measure = ({ name, per, setup }: Bench): Effect.Effect<Result, unknown> =>
@@ -102,12 +105,13 @@ const warmUp = async (call: (i: number) => unknown): Promise<Side> => {
   let count = 1
   let took = await timed(count)
   let spent = took
-  while (took < roundMillis || spent < warmUpMillis) {
+  const isWarm = () => (spent >= warmUpMillis && next >= warmUpCalls) || spent >= longestWarmUpMillis
+  while (took < roundMillis || !isWarm()) {
     // Grows by ten at most, since the first calls are slower than those to come.
     count = Math.max(1, Math.round(count * Math.min(10, (1.1 * roundMillis) / Math.max(took, 0.01))))
     took = await timed(count)
     spent += took
-    if (count === 1 && spent >= warmUpMillis) break
+    if (count === 1 && isWarm()) break
   }
 
   const micros: Array<number> = []
