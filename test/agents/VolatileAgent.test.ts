@@ -101,3 +101,36 @@ it.effect("a family forgets the least recently used state past its limit", () =>
     expect(Option.isNone(yield* DataAgent.loadOption(Family.at(family, "b")))).toBe(true)
   })
 )
+
+it.effect("a family forgets by bytes too, but never what was just saved, and revisions go on where they were", () =>
+  Effect.gen(function* () {
+    const Text = Schema.Struct({ text: Schema.String })
+    const family = yield* VolatileAgent.family({ name: "bytes", schema: Text, maxBytes: 250 })
+    const text = (length: number) => ({ text: "x".repeat(length) })
+    yield* family.at("a").save(text(100))
+    yield* family.at("b").save(text(100))
+    yield* family.at("a").load
+    yield* family.at("c").save(text(100))
+    expect([...(yield* family.loadMany(["a", "b", "c"])).keys()]).toEqual(["a", "c"])
+    // A state that grows counts with its new size.
+    yield* family.at("c").save(text(200))
+    expect(yield* Stream.runCollect(family.keys())).toEqual(["c"])
+    yield* family.at("large").save(text(1_000))
+    expect(yield* Stream.runCollect(family.keys())).toEqual(["large"])
+    yield* family.at("a").save(text(1))
+    const { revision } = Option.getOrThrow(yield* family.at("a").current)
+    expect(revision).toBeGreaterThan(1)
+  })
+)
+
+it.effect("a history keeps the last states, and a load of immutable data hands out the one frozen copy", () =>
+  Effect.gen(function* () {
+    const agent = yield* VolatileAgent.make({ name: "h", schema: Counter, initial: { n: 0 }, history: { bounded: 2 } })
+    for (const n of [1, 2, 3]) yield* agent.save({ n })
+    expect((yield* Stream.runCollect(agent.history())).map(({ state }) => state.n)).toEqual([3, 2])
+    expect((yield* Effect.flip(agent.at(Revision.make(1))))._tag).toBe("StateNotFound")
+    const state = yield* agent.load
+    expect(Object.isFrozen(state)).toBe(true)
+    expect(yield* agent.load).toBe(state)
+  })
+)
