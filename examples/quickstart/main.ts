@@ -72,7 +72,10 @@ const main = Effect.gen(function* () {
   }
   // One memory a folder.
   const file = Path.resolve(values.data ?? `.dgents/${folder.replace(/[^\w-]+/g, "_")}.db`)
-  mkdirSync(Path.dirname(file), { recursive: true })
+  yield* Effect.try({
+    try: () => mkdirSync(Path.dirname(file), { recursive: true }),
+    catch: (error) => `the directory of ${file} cannot be made: ${String(error)}`
+  })
 
   const program = Effect.gen(function* () {
     const memory = yield* openMemory
