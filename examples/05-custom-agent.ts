@@ -2,7 +2,7 @@
 // Map behind an artificial delay; schema, atomic modify, changes and the rest are derived, and the laws check all of it.
 import { DataAgent, Register, Revision, VolatileAgent } from "dgents"
 import { Laws, Report } from "dgents/testing"
-import { Console, Effect, Option, Schema } from "effect"
+import { Console, Effect, Exit, Option, Schema } from "effect"
 
 const makeSlowAgent = <S>(options: DataAgent.Options<S>) => {
   const pause = Effect.sleep("1 millis")
@@ -12,7 +12,7 @@ const makeSlowAgent = <S>(options: DataAgent.Options<S>) => {
     read: Effect.map(pause, () => Option.fromUndefinedOr(entry)),
     write: (next, expected) =>
       Effect.flatMap(pause, () =>
-        Effect.map(Register.check({ agent: options.name }, expected, entry?.revision ?? Revision.absent), () => {
+        Exit.map(Register.check({ agent: options.name }, expected, entry?.revision ?? Revision.absent), () => {
           entry = { ...next, revision: Revision.make(++last) }
           return entry.revision
         })

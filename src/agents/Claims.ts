@@ -15,8 +15,14 @@ export type Consistency = "lastWriteWins" | "linearizable"
 /** Who may share one state: the fibers of one process, several processes of one host, or several hosts. */
 export type Sharing = "process" | "host" | "network"
 
-/** Which earlier states are kept: none, at most the last `bounded` ones (the current one included), or all. */
-export type History = "none" | { readonly bounded: number } | "full"
+/**
+ * Which earlier states are kept: none, exactly the last `bounded` ones (the current one included), all, or `some`: the
+ * current one for certain, and of the earlier ones as many as fit a limit of age or of bytes.
+ */
+export type History = "none" | "some" | { readonly bounded: number } | "full"
+
+/** A history whose length is known beforehand: what backends without limits of age or bytes are asked for. */
+export type ExactHistory = Exclude<History, "some">
 
 /** What an agent promises. A claim stronger than the code keeps is a bug. */
 export interface Claims {
@@ -41,16 +47,26 @@ export const weakerDurability: (a: Durability, b: Durability) => Durability = we
 /** Whether durability `a` survives all that `b` survives. */
 export const survives = (a: Durability, b: Durability): boolean => durabilities.indexOf(a) >= durabilities.indexOf(b)
 
-/** How many revisions a history holds, the current one included: 1, n, or `Infinity`. */
+/** How many revisions a history holds for certain, the current one included: 1, n, or `Infinity`. */
 export const historyLength = (history: History): number =>
-  history === "none" ? 1 : history === "full" ? Number.POSITIVE_INFINITY : history.bounded
+  typeof history === "object" ? history.bounded : history === "full" ? Number.POSITIVE_INFINITY : 1
+
+/** How many revisions a history may hold, the current one included: as many as for certain, unless it says `some`. */
+export const historyMost = (history: History): number =>
+  history === "some" ? Number.POSITIVE_INFINITY : historyLength(history)
+
+// Of two that promise as much, the one that promises no upper limit promises less.
+const weakerHistory = (a: History, b: History): History => {
+  const more = historyLength(a) - historyLength(b) || historyMost(b) - historyMost(a)
+  return more > 0 ? b : a
+}
 
 /** The claims that hold for a composite in which every part must keep its promise: the weaker one, field by field. */
 export const weaker = (a: Claims, b: Claims): Claims => ({
   durability: weakerDurability(a.durability, b.durability),
   consistency: weakest(consistencies)(a.consistency, b.consistency),
   sharing: weakest(sharings)(a.sharing, b.sharing),
-  history: historyLength(a.history) <= historyLength(b.history) ? a.history : b.history
+  history: weakerHistory(a.history, b.history)
 })
 
 /** One line for people: `power, linearizable, shared by process, history full`. */

@@ -10,7 +10,7 @@
  *   file, `WriteIndeterminate` when a COMMIT fails with an I/O error, and `AgentClosed` after its scope.
  */
 import { type Context, Effect, Layer, type Scope } from "effect"
-import type { Claims, History } from "./Claims.ts"
+import type { Claims, ExactHistory } from "./Claims.ts"
 import * as DataAgent from "./DataAgent.ts"
 import * as Family from "./Family.ts"
 import { type ReadError, StateInvalid } from "./StateError.ts"
@@ -25,7 +25,7 @@ export interface Options<S> extends DataAgent.Options<S> {
    * How many states are kept, the current one included. Default: `"none"`, the current one alone. A bound is applied
    * by each save to its own key; `"none"` leaves a history that was kept earlier where it is, until the delete.
    */
-  readonly history?: History | undefined
+  readonly history?: ExactHistory | undefined
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -34,7 +34,7 @@ export interface Options<S> extends DataAgent.Options<S> {
 /** What an agent promises on a driver. */
 export const claims = (
   driver: { readonly claims: Omit<Claims, "history"> },
-  options?: { readonly history?: History | undefined }
+  options?: { readonly history?: ExactHistory | undefined }
 ): Claims => ({ ...driver.claims, history: options?.history ?? "none" })
 
 // ---------------------------------------------------------------------------------------------------------------------

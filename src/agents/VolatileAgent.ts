@@ -6,9 +6,9 @@
  *   freeze (Date, Map, Set, bytes), which is copied again for each load. Values of classes are copied by their schema.
  * - Fails: with `StateInvalid` when a state does not fit, and `AgentClosed` after its scope.
  */
-import { type Context, Effect, Layer, Option, type Scope, Stream } from "effect"
+import { type Context, Effect, Exit, Layer, Option, type Scope, Stream } from "effect"
 import { byteLength, type Codec, toCodec } from "../schema/Codec.ts"
-import type { Claims, History } from "./Claims.ts"
+import type { Claims, ExactHistory } from "./Claims.ts"
 import { historyLength } from "./Claims.ts"
 import * as DataAgent from "./DataAgent.ts"
 import * as Family from "./Family.ts"
@@ -27,7 +27,7 @@ import { StateCorrupt, type StateInvalid } from "./StateError.ts"
 /** What `make` takes. */
 export interface Options<S> extends DataAgent.Options<S> {
   /** How many states are kept, the current one included. Default: `"none"`, the current one alone. */
-  readonly history?: History | undefined
+  readonly history?: ExactHistory | undefined
 }
 
 /** What `family` takes. */
@@ -45,7 +45,7 @@ export interface FamilyOptions<S> extends Options<S> {
 // Claims
 
 /** What a volatile agent promises. */
-export const claims = (options?: { readonly history?: History | undefined }): Claims => ({
+export const claims = (options?: { readonly history?: ExactHistory | undefined }): Claims => ({
   durability: "volatile",
   consistency: "linearizable",
   sharing: "process",
@@ -225,7 +225,7 @@ class Memory<in out S> {
     const cell = this.#cells.get(key)
     const actual = cell?.revisions.at(-1)?.revision ?? Revision.absent
     const revision = Revision.make((cell === undefined ? this.#floor : actual) + 1)
-    return Effect.map(Register.check(where, expected, actual), () => {
+    return Exit.map(Register.check(where, expected, actual), () => {
       const revisions = cell?.revisions ?? []
       revisions.push({ state, savedAt, revision })
       if (revisions.length > this.#keep) revisions.splice(0, revisions.length - this.#keep)

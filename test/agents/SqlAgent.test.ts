@@ -8,9 +8,9 @@ import { tempFile } from "./sql/temp.ts"
 const Counter = Schema.Struct({ n: Schema.Number })
 type Counter = typeof Counter.Type
 
-const counter = (history: Claims.History = "none") =>
+const counter = (history: Claims.ExactHistory = "none") =>
   SqlAgent.make({ name: "counter", schema: Counter, initial: { n: 0 }, history })
-const counters = (history: Claims.History = "none", name = "counters") =>
+const counters = (history: Claims.ExactHistory = "none", name = "counters") =>
   SqlAgent.family({ name, schema: Counter, history })
 
 /** Runs against a file of its own. */

@@ -1,5 +1,5 @@
 import { Context, type Effect, type Scope } from "effect"
-import type { Claims, History } from "../Claims.ts"
+import type { Claims, ExactHistory } from "../Claims.ts"
 import type { Where } from "../internal/stateRegister.ts"
 import type { Store } from "../Register.ts"
 import type { ReadError } from "../StateError.ts"
@@ -9,7 +9,7 @@ export interface StoreOptions {
   /** Whose states these are: data, to be bound and never pasted into SQL. Any well-formed string. */
   readonly collection: string
   /** How many states of each key are kept. */
-  readonly history: History
+  readonly history: ExactHistory
   /** What errors say about the place of a key. */
   readonly where: (key: string) => Where
 }
