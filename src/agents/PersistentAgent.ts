@@ -1,38 +1,81 @@
 /**
  * State in a file that a person can open: JSON, in a file named as the user named it.
  *
- * - Promises: `power`, `linearizable`, shared by the fibers of one `process`; history as far as `history` says. `process`
- *   in place of `power` on Windows, which cannot fsync a directory. A save replaces the whole file by write, fsync,
- *   rename, fsync: the file holds the old state or the new one at every instant, and is checked on the way in.
- * - Costs: two fsyncs a save, about a millisecond, and one more each for history and for the first delete; nothing on disk
- *   a load, of a family as long as the key is among the 1 000 used last (16 MB at most).
+ * - Promises: `power`, `linearizable`, shared by the fibers of one `process`, or with `sharing: "host"` by the processes of
+ *   one host; history as far as `history` says. `process` in place of `power` on Windows, which cannot fsync a directory.
+ *   A save replaces the whole file by write, fsync, rename, fsync: the file holds the old state or the new one at every
+ *   instant, and is checked on the way in. A file that another process has open is refused, or shared if both say `host`.
+ * - Costs: two fsyncs a save, about a millisecond, with a history a third beside them, and two more for the first delete;
+ *   nothing on disk a load, of a family as long as the key is among the 1 000 used last (16 MB at most). Under `host` a
+ *   save also takes a lock and reads the file, and so does a load without the lock; one of a state that another process
+ *   saved makes it durable first.
  * - Fails: with `StateInvalid`, with `StateCorrupt` for a file that was edited, damaged or is not ours (it is left as it
- *   is), with `StorageUnavailable` and what the system said, with `WriteIndeterminate` when the last fsync fails, and with
- *   `AgentClosed` after its scope.
+ *   is; `edits: "adopt"` takes edited states over), with `StorageUnavailable` and what the system said or who has the
+ *   file, with `WriteIndeterminate` when the last fsync fails, and with `AgentClosed` after its scope.
  *
- * Effect's `FileSystem` does the I/O: provide `NodeServices.layer` of `@effect/platform-node`, or a simulated disk.
+ * Effect's `FileSystem` does the I/O: provide `NodeServices.layer` of `@effect/platform-node`, or a simulated disk. Local
+ * disks only: locks tell who is dead by looking at the processes of this machine.
  */
 import { type Context, Effect, type FileSystem, Layer, type Scope } from "effect"
 import { type Codec, json } from "../schema/Codec.ts"
-import { type Claims, type History, historyLength } from "./Claims.ts"
+import type { Claims } from "./Claims.ts"
 import * as DataAgent from "./DataAgent.ts"
 import * as Family from "./Family.ts"
+import type { Compression } from "./file/compression.ts"
 import { canSyncDirectories } from "./file/disk.ts"
-import type { FileStore } from "./file/fileStore.ts"
+import type { FileSharing } from "./file/fileStore.ts"
+import * as Retention from "./file/retention.ts"
 import { openDirectory, openFile } from "./file/shared.ts"
+import type { Writing } from "./file/stored.ts"
 import type { StateCorrupt, StateInvalid, StorageUnavailable } from "./StateError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Options
 
-interface CommonOptions<S> extends Omit<DataAgent.Options<S>, "name"> {
+/**
+ * Which states are kept, the current one included. With an age or a number of bytes the claim is `some`: how many states
+ * fit is not known beforehand.
+ */
+export type History = Retention.Keep
+
+/** What opening, making and claiming depend on. */
+interface Kind {
+  /**
+   * Which states are kept. Default: `"none"`, the current one alone. Earlier ones are in a log beside the file, named
+   * `<file>.history`. Limits are kept on reading; on disk older states stay until the log is over twice what is to be kept
+   * and 256 KiB.
+   */
+  readonly history?: History | undefined
+  /**
+   * Who may have the file open at one time. Default: `"process"`, one process, which is refused (`StorageUnavailable`)
+   * while another one has it; loads are answered from memory. `"host"`: any number of processes of one machine, all of
+   * which have to say so; each load reads the file, and each save takes a lock.
+   *
+   * Under `"host"`, `changes` tells of the commits of others when they are seen: by watching the directory, and by looking
+   * twice a second. With a history each commit is told once, in order, as long as it is still kept when it is looked for.
+   * Without one, what is current when it is looked at is told, and what was overwritten in between is not.
+   */
+  readonly sharing?: FileSharing | undefined
+}
+
+interface CommonOptions<S> extends Omit<DataAgent.Options<S>, "name">, Kind {
   /** Names the agent in errors, spans and metrics. Default: the path. */
   readonly name?: string | undefined
   /**
-   * How many states are kept, the current one included. Default: `"none"`, the current one alone. Earlier ones are files
-   * in the directory `<file>.history`.
+   * What to do with a file that somebody edited. Default: `"refuse"`, it is `StateCorrupt`. `"adopt"`: JSON that fits the
+   * schema, as the `state` of a file of ours or as the whole of a file without our header, becomes a new revision, and the
+   * file is written anew; what does not fit is `StateCorrupt` and says where. Under `sharing: "host"` edits are noticed by
+   * each load, and by `changes`; else at opening, and by a family at the first use of a key.
+   *
+   * The state that the edit replaced is not in the history unless this process had read it under `sharing: "host"`. An
+   * editor that writes in place can be caught half way: that load is `StateCorrupt`, and a later one is not.
    */
-  readonly history?: History | undefined
+  readonly edits?: "refuse" | "adopt" | undefined
+  /**
+   * How files are compressed, whole, in a container that `gunzip` or `unzstd` opens. Default: `"none"`. Files are read
+   * whatever it says. Compressed files cost the time to compress and, under `"host"`, to decompress on each load.
+   */
+  readonly compression?: Compression | undefined
 }
 
 /** What `make` takes. A plain schema is stored as indented JSON; a codec as it says. */
@@ -54,11 +97,11 @@ export type OpenError = StateInvalid | StateCorrupt | StorageUnavailable
 // Claims
 
 /** What a persistent agent promises. */
-export const claims = (options?: { readonly history?: History | undefined }): Claims => ({
+export const claims = (options?: Kind): Claims => ({
   durability: canSyncDirectories ? "power" : "process",
   consistency: "linearizable",
-  sharing: "process",
-  history: options?.history ?? "none"
+  sharing: options?.sharing ?? "process",
+  history: Retention.claimOf(options?.history)
 })
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -71,8 +114,8 @@ export const make = <S>(
   Effect.gen(function* () {
     const { initial, name = options.path } = options
     const codec = codecOf(options.schema)
-    const store = yield* openFile(name, options.path)
-    const register = store.register(yield* handleOf(store, name, codec, options.history), "")
+    const { handle, store } = yield* openFile(opening(name, options.path, codec, options))
+    const register = store.register(handle, "")
     return yield* DataAgent.fromRegister({ name, schema: codec, initial, register, claims: claims(options) })
   })
 
@@ -83,8 +126,7 @@ export const family = <S>(
   Effect.gen(function* () {
     const { initial, name = options.directory } = options
     const codec = codecOf(options.schema)
-    const store = yield* openDirectory(name, options.directory)
-    const handle = yield* handleOf(store, name, codec, options.history)
+    const { handle, store } = yield* openDirectory(opening(name, options.directory, codec, options))
     return yield* Family.fromStore({
       name,
       schema: codec,
@@ -97,8 +139,14 @@ export const family = <S>(
 const codecOf = <S>(schema: DataAgent.Options<S>["schema"]): Codec<S> =>
   "fingerprint" in schema ? schema : json(schema, { indent: 2 })
 
-const handleOf = <S>(store: FileStore, name: string, codec: Codec<S>, history: History = "none") =>
-  store.handle({ name, codec, keep: Math.max(1, historyLength(history)) })
+const opening = <S>(name: string, path: string, codec: Codec<S>, options: CommonOptions<S>) => {
+  const { compression = "none", edits = "refuse", history, sharing = "process" } = options
+  // Decoded and encoded again, so that what is stored is as this codec would have stored it.
+  const adopt: Writing["adopt"] = (payload) => Effect.flatMap(codec.decode(payload), codec.encode)
+  const retention = Retention.of(history)
+  const writing: Writing = { codec, retention, compression, adopt: edits === "adopt" ? adopt : undefined }
+  return { name, path, sharing, writing }
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // layer

@@ -14,6 +14,12 @@ export const canSyncDirectories = process.platform !== "win32"
 // Windows flushes only handles that may write.
 const syncFlag: FileSystem.OpenFlag = process.platform === "win32" ? "r+" : "r"
 
+// The temp files and marks of this thread: whatever else has its name is left from an earlier time.
+const beingWritten = new Set<string>()
+
+/** Whether a temp file or a mark of this thread is in use. */
+export const isBeingWritten = (temp: string): boolean => beingWritten.has(temp)
+
 /** One file to replace. */
 export interface Snapshot {
   readonly directory: string
@@ -21,8 +27,6 @@ export interface Snapshot {
   readonly temp: string
   readonly bytes: Uint8Array
   readonly mode: number | undefined
-  /** What has to be durable before the target changes. */
-  readonly beforeRename?: Effect.Effect<void, IoError> | undefined
 }
 
 export class Disk {
@@ -34,13 +38,19 @@ export class Disk {
     this.fs = fs
   }
 
-  /** Replaces a file: what it held before is there, or all of the new bytes, whatever happens. Durable on success. */
-  replace(snapshot: Snapshot): Effect.Effect<void, IoError | Unsettled> {
-    const { beforeRename = Effect.void, directory, target, temp } = snapshot
-    const replaced = this.#withScope((scope) =>
+  /**
+   * Replaces a file: what it held before is there, or all of the new bytes, whatever happens. Durable on success. What has
+   * to be durable before the target changes runs while the new bytes are written.
+   */
+  replace<E = never>(
+    snapshot: Snapshot,
+    beforeRename?: Effect.Effect<void, E>
+  ): Effect.Effect<void, IoError | Unsettled | E> {
+    const { directory, target, temp } = snapshot
+    const replaced = this.#withTemp(temp, (scope) =>
       Effect.flatMap(
         Effect.tapError(
-          Effect.tap(this.#writeTemp(snapshot, scope, this.#openDirectory(directory, scope)), () => beforeRename),
+          both(this.#writeTemp(snapshot, scope, this.#openDirectory(directory, scope)), beforeRename),
           () => this.#discard(temp)
         ),
         (names) =>
@@ -48,7 +58,7 @@ export class Disk {
             this.#rename(temp, target),
             names === undefined
               ? Effect.void
-              : Effect.mapError(this.#io(directory, names.sync), (error) => new Unsettled({ error }))
+              : Effect.mapError(this.io(directory, names.sync), (error) => new Unsettled({ error }))
           )
       )
     )
@@ -63,16 +73,21 @@ export class Disk {
    * Files are closed together at the end: a close waits for a thread as an fsync does, and after the fsync it decides
    * nothing any more. So its failure is nobody's concern.
    */
-  #withScope<A, E>(use: (scope: Scope.Scope) => Effect.Effect<A, E>): Effect.Effect<A, E> {
+  #withTemp<A, E>(temp: string, use: (scope: Scope.Scope) => Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.suspend(() => {
       const scope = Scope.makeUnsafe("parallel")
-      return Effect.ensuring(use(scope), Effect.ignoreCause(Scope.close(scope, Exit.void)))
+      beingWritten.add(temp)
+      const end = Effect.suspend(() => {
+        beingWritten.delete(temp)
+        return Effect.ignoreCause(Scope.close(scope, Exit.void))
+      })
+      return Effect.ensuring(use(scope), end)
     })
   }
 
   #openDirectory(path: string, scope: Scope.Scope): Effect.Effect<FileSystem.File | undefined, IoError> {
     return canSyncDirectories
-      ? this.#io(path, Scope.provide(this.fs.open(path, { flag: "r" }), scope))
+      ? this.io(path, Scope.provide(this.fs.open(path, { flag: "r" }), scope))
       : Effect.succeed(undefined)
   }
 
@@ -97,17 +112,17 @@ export class Disk {
   ): Effect.Effect<A, IoError> {
     // "wx" fails rather than follow or overwrite what is there.
     const options = mode === undefined ? { flag: "wx" as const } : { flag: "wx" as const, mode }
-    const opened = this.#io(temp, Scope.provide(this.fs.open(temp, options), scope))
+    const opened = this.io(temp, Scope.provide(this.fs.open(temp, options), scope))
     return Effect.flatMap(opened, (file) =>
-      Effect.flatMap(this.#io(temp, writeFully(file, bytes)), () =>
-        Effect.map(Effect.all([this.#io(temp, file.sync), meanwhile], { concurrency: 2 }), ([, answer]) => answer)
+      Effect.flatMap(this.io(temp, writeFully(file, bytes)), () =>
+        Effect.map(Effect.all([this.io(temp, file.sync), meanwhile], { concurrency: 2 }), ([, answer]) => answer)
       )
     )
   }
 
   /** A rename that reports an error may still have happened; whether the temp file is gone tells. */
   #rename(temp: string, target: string): Effect.Effect<void, IoError | Unsettled> {
-    return Effect.catch(this.#io(target, this.fs.rename(temp, target)), (error) =>
+    return Effect.catch(this.io(target, this.fs.rename(temp, target)), (error) =>
       Effect.flatMap(
         this.#discard(temp),
         (wasThere): Effect.Effect<never, IoError | Unsettled> =>
@@ -116,24 +131,9 @@ export class Disk {
     )
   }
 
-  /** Copies a file into another directory of the same file system, whole or not at all; the name is not yet durable. */
-  copyInto(source: string, target: string, temp: string): Effect.Effect<void, IoError> {
-    return Effect.gen({ self: this }, function* () {
-      const bytes = yield* this.#io(source, this.fs.readFile(source))
-      const snapshot = { directory: dirname(target), target, temp, bytes, mode: undefined }
-      yield* Effect.tapError(
-        Effect.andThen(
-          this.#withScope((scope) => this.#writeTemp(snapshot, scope, Effect.void)),
-          this.#io(target, this.fs.rename(temp, target))
-        ),
-        () => this.#discard(temp)
-      )
-    })
-  }
-
   /** The bytes of a file, if it exists. */
   read(path: string): Effect.Effect<Option.Option<Uint8Array>, IoError> {
-    return absentAsNone(this.#io(path, this.fs.readFile(path)))
+    return absentAsNone(this.io(path, this.fs.readFile(path)))
   }
 
   /** The names in a directory, none when it does not exist. */
@@ -143,18 +143,18 @@ export class Disk {
 
   /** The names in a directory, if it exists. */
   listIfPresent(path: string): Effect.Effect<ReadonlyArray<string> | undefined, IoError> {
-    return Effect.map(absentAsNone(this.#io(path, this.fs.readDirectory(path))), Option.getOrUndefined)
+    return Effect.map(absentAsNone(this.io(path, this.fs.readDirectory(path))), Option.getOrUndefined)
   }
 
   /** Removes a file; whether it was there. */
   remove(path: string, options?: { readonly recursive: boolean }): Effect.Effect<boolean, IoError> {
-    return Effect.map(absentAsNone(this.#io(path, this.fs.remove(path, options))), Option.isSome)
+    return Effect.map(absentAsNone(this.io(path, this.fs.remove(path, options))), Option.isSome)
   }
 
   /** Removes a file durably. A removal that reports an error may still have happened; whether the file is there tells. */
   removeDurably(directory: string, path: string): Effect.Effect<void, IoError | Unsettled> {
     const removed = Effect.catch(this.remove(path), (error) =>
-      Effect.matchEffect(this.#io(path, this.fs.stat(path)), {
+      Effect.matchEffect(this.io(path, this.fs.stat(path)), {
         onSuccess: () => Effect.fail(error),
         onFailure: (failure) => (isAbsent(failure) ? Effect.void : Effect.fail(new Unsettled({ error })))
       })
@@ -165,11 +165,37 @@ export class Disk {
     )
   }
 
+  /** Makes an empty file that nobody else makes, and removes it with the scope. It need not be durable. */
+  mark(path: string): Effect.Effect<void, IoError, Scope.Scope> {
+    const made = Effect.map(
+      this.#withFile(path, { flag: "wx" }, () => Effect.void),
+      () => {
+        beingWritten.add(path)
+      }
+    )
+    return Effect.acquireRelease(made, () => {
+      beingWritten.delete(path)
+      return Effect.ignore(this.remove(path))
+    })
+  }
+
   /** Fails unless a directory is there. */
   expectDirectory(path: string): Effect.Effect<void, IoError> {
-    return Effect.flatMap(this.#io(path, this.fs.stat(path)), ({ type }) =>
+    return Effect.flatMap(this.io(path, this.fs.stat(path)), ({ type }) =>
       type === "Directory" ? Effect.void : Effect.fail(notDirectory(path))
     )
+  }
+
+  /** Fails if a directory is there. */
+  expectNoDirectory(path: string): Effect.Effect<void, IoError> {
+    return Effect.flatMap(absentAsNone(this.io(path, this.fs.stat(path))), (found) =>
+      Option.isSome(found) && found.value.type === "Directory" ? Effect.fail(isDirectory(path)) : Effect.void
+    )
+  }
+
+  /** Whether there is something of a name. */
+  exists(path: string): Effect.Effect<boolean, IoError> {
+    return Effect.map(absentAsNone(this.io(path, this.fs.stat(path))), Option.isSome)
   }
 
   /** Makes a file's bytes durable; answers its permissions. */
@@ -213,12 +239,7 @@ export class Disk {
 
   /** Makes a directory in one that exists, unless it is there. */
   makeDirectory(path: string): Effect.Effect<void, IoError> {
-    return Effect.catchIf(this.#io(path, this.fs.makeDirectory(path)), isPresent, () => this.expectDirectory(path))
-  }
-
-  /** Gives a file a second name. */
-  link(from: string, to: string): Effect.Effect<void, IoError> {
-    return this.#io(to, this.fs.link(from, to))
+    return Effect.catchIf(this.io(path, this.fs.makeDirectory(path)), isPresent, () => this.expectDirectory(path))
   }
 
   #withFile<A>(
@@ -228,13 +249,14 @@ export class Disk {
   ): Effect.Effect<A, IoError> {
     // A failed close comes as a defect.
     return Effect.catchDefect(
-      this.#io(path, Effect.scoped(Effect.flatMap(this.fs.open(path, options), use))),
+      this.io(path, Effect.scoped(Effect.flatMap(this.fs.open(path, options), use))),
       (defect) =>
         PlatformError.isPlatformError(defect) ? Effect.fail(new IoError({ path, cause: defect })) : Effect.die(defect)
     )
   }
 
-  #io<A>(path: string, effect: Effect.Effect<A, PlatformError.PlatformError>): Effect.Effect<A, IoError> {
+  /** The error of an operation with the path that it is about. */
+  io<A>(path: string, effect: Effect.Effect<A, PlatformError.PlatformError>): Effect.Effect<A, IoError> {
     return Effect.mapError(effect, (cause) => new IoError({ path, cause }))
   }
 }
@@ -249,16 +271,39 @@ export const isPresent = ({ cause }: IoError): boolean =>
 const absentAsNone = <A>(effect: Effect.Effect<A, IoError>): Effect.Effect<Option.Option<A>, IoError> =>
   Effect.catchIf(Effect.map(effect, Option.some), isAbsent, () => Effect.succeed(Option.none()))
 
-const notDirectory = (path: string) => {
-  const cause = Object.assign(new Error("not a directory"), { code: "ENOTDIR" })
+const wrongKind = (path: string, code: string) => {
+  const cause = Object.assign(new Error(code), { code })
   const problem = { _tag: "BadResource", module: "FileSystem", method: "stat", pathOrDescriptor: path, cause } as const
   return new IoError({ path, cause: PlatformError.systemError(problem) })
 }
 
+const notDirectory = (path: string) => wrongKind(path, "ENOTDIR")
+
+const isDirectory = (path: string) => wrongKind(path, "EISDIR")
+
+/**
+ * Runs a second effect beside the first. Both come to their end even if one fails: I/O that was begun goes on whether or
+ * not somebody waits for it, and what comes next must not meet it.
+ */
+const both = <A, E, E2>(
+  effect: Effect.Effect<A, E>,
+  beside: Effect.Effect<void, E2> | undefined
+): Effect.Effect<A, E | E2> =>
+  beside === undefined
+    ? effect
+    : Effect.flatMap(
+        Effect.all([Effect.exit(effect), Effect.exit(beside)], { concurrency: 2 }),
+        ([one, other]): Exit.Exit<A, E | E2> =>
+          Exit.isFailure(other) && Exit.isSuccess(one) ? Exit.failCause(other.cause) : one
+      )
+
 const wroteNothing = PlatformError.systemError({ _tag: "WriteZero", module: "FileSystem", method: "write" })
 
 /** Writes all bytes: one write may take only some of them, and a short write is not a success. */
-const writeFully = (file: FileSystem.File, bytes: Uint8Array): Effect.Effect<void, PlatformError.PlatformError> =>
+export const writeFully = (
+  file: FileSystem.File,
+  bytes: Uint8Array
+): Effect.Effect<void, PlatformError.PlatformError> =>
   Effect.flatMap(file.write(bytes), (written) => {
     if (written >= bytes.length) return Effect.void
     return written > 0 ? writeFully(file, bytes.subarray(written)) : Effect.fail(wroteNothing)

@@ -1,171 +1,127 @@
 /**
- * The states in the files of one directory: read, verified, written and removed by the snapshot protocol. Its user sees
- * to it that one operation a key runs at a time; readers see a write only once it is durable.
+ * The states of one directory that belongs to this process: a lock is held from the first opening to the last close, so
+ * that what is in memory is what is on disk. Readers see a write only once it is durable.
  *
  * Revisions are never reused: a delete first raises a durable floor, then removes the file.
  */
-import { join } from "node:path"
-import { Cause, Clock, Effect, Exit, Option, Result, Semaphore, Stream } from "effect"
+import { Cause, Effect, Exit, Option, Scope, Stream } from "effect"
 import type { Payload } from "../../schema/Codec.ts"
 import * as Register from "../Register.ts"
 import * as Revision from "../Revision.ts"
-import { type CompareError, StateCorrupt, type StorageUnavailable, type WriteError } from "../StateError.ts"
-import type { Disk, Snapshot } from "./disk.ts"
-import { FileHistory } from "./fileHistory.ts"
-import * as Frame from "./frame.ts"
-import { failed, failedWrite, type IoError, Unsettled, unavailable } from "./ioError.ts"
-import * as Names from "./names.ts"
+import { type CompareError, StorageUnavailable, type WriteError } from "../StateError.ts"
+import { failed, failedWrite, type IoError, isForbiddenError, Unsettled } from "./ioError.ts"
+import { corruptOf, expectCompression, type KeyFiles, type ReadFailure, type SaveFailure } from "./keyFiles.ts"
+import { HostLock, type LockTimeout, lockOf } from "./lock.ts"
 import type { Recent } from "./recent.ts"
+import { within } from "./retention.ts"
+import type { States } from "./states.ts"
+import type { Current, Where, Writing } from "./stored.ts"
 
-/** The stored entry, if there is one. */
-export type Current = Option.Option<Register.Entry>
-
-/** What an error says about its place. */
-export interface Where {
-  readonly agent: string
-  readonly key?: string | undefined
-}
-
-/** How one opening writes its states. */
-export interface Writing {
-  readonly codec: { readonly format: string; readonly fingerprint: string }
-  /** How many revisions to keep, the current one included. */
-  readonly keep: number
-}
-
-// Bytes are handed over as copies, so that neither side can change what the other one holds. Text cannot change.
-const copyOf = (payload: Payload): Payload => (typeof payload === "string" ? payload : payload.slice())
-
-/** An entry that shares no bytes with the given one. */
-export const copyEntry = (entry: Register.Entry): Register.Entry =>
-  typeof entry.state === "string" ? entry : { ...entry, state: copyOf(entry.state) }
-
-// How many keys' permissions, and that their files are durable, are remembered; past it they are looked up again.
-const maxChecked = 100_000
-
-export class FileStates {
-  readonly naming: Names.Naming
-  readonly #disk: Disk
-  readonly #directory: string
-  readonly #prefix: string
+export class FileStates implements States {
+  readonly readsAlone = false
+  readonly #files: KeyFiles
   readonly #recent: Recent
   readonly #publish: (key: string, change: Revision.Change<Payload>) => void
-  /** The keys whose file this process has written or made durable, with the file's permissions. */
-  readonly #checked = new Map<string, number | undefined>()
   /** The keys that a write or delete is under way for, or was left undecided by one, with what they had before. */
   readonly #unsettled = new Map<string, Current>()
-  readonly #history: FileHistory
-  readonly #floorLock = Semaphore.makeUnsafe(1)
-  #floor = 0
+  readonly #scope = Scope.makeUnsafe()
+  #claimed = false
 
-  constructor(
-    disk: Disk,
-    directory: string,
-    naming: Names.Naming,
-    recent: Recent,
-    publish: (key: string, change: Revision.Change<Payload>) => void
-  ) {
-    this.naming = naming
-    this.#disk = disk
-    this.#directory = directory
-    this.#prefix = join(directory, "x").slice(0, -1)
+  constructor(files: KeyFiles, recent: Recent, publish: (key: string, change: Revision.Change<Payload>) => void) {
+    this.#files = files
     this.#recent = recent
     this.#publish = publish
-    this.#history = new FileHistory(disk, directory)
   }
 
-  /** Sweeps temp files, makes the names durable, and reads the floor and, of a single file, the state. */
-  recover(where: Where): Effect.Effect<void, StateCorrupt | StorageUnavailable> {
+  /** Takes the lock, sweeps temp files, makes the names durable, and reads the floor and, of a single file, the state. */
+  recover(where: Where, writing: Writing) {
+    const files = this.#files
     return Effect.gen({ self: this }, function* () {
-      const names = yield* this.#disk.list(this.#directory)
-      // One that cannot be removed takes room, and does no other harm.
-      const stale = names.filter((name) => Names.isTempOf(this.naming, name))
-      yield* Effect.forEach(stale, (name) => Effect.ignore(this.#disk.remove(this.#path(name))), { discard: true })
-      yield* this.#disk.syncDirectory(this.#directory)
-      const path = this.#path(this.naming.floor)
-      const floor = yield* this.#disk.read(path)
-      if (Option.isSome(floor)) {
-        this.#floor = (yield* this.#decode(where, path, floor.value, undefined)).revision
-        yield* this.#disk.syncFile(path)
+      yield* expectCompression(where, writing.compression)
+      // Where nothing can be written, nothing can be lost either: reading goes on without the lock.
+      yield* Effect.catchIf(this.#claim(where), isForbiddenError, () => Effect.void)
+      const sharing = yield* files.sweep(yield* files.disk.list(files.directory))
+      if (sharing[0] !== undefined) return yield* sharedElsewhere(where, files.directory, sharing[0].pid)
+      yield* files.syncNames
+      yield* files.floor.read(where)
+      yield* files.floor.sync
+      if (!files.naming.keyed) {
+        yield* files.expectLog("")
+        yield* this.current(where, "", writing)
       }
-      if (!this.naming.keyed) yield* this.current(where, "")
     }).pipe(Effect.mapError(failed(where, "open")))
   }
 
-  /** What is stored, if that is known without a look. */
-  known(key: string): Current | undefined {
+  #claim(where: Where): Effect.Effect<void, IoError | StorageUnavailable> {
+    if (this.#claimed) return Effect.void
+    const { directory, disk, naming } = this.#files
+    const lock = new HostLock(disk, lockOf(directory, naming.keyed ? "" : naming.file("")), { waitLimit: 0 })
+    return Effect.map(
+      Effect.catchTag(Scope.provide(lock.acquire, this.#scope), "LockTimeout", (error) =>
+        Effect.fail(inUse(where, error))
+      ),
+      () => {
+        this.#claimed = true
+        // What was read before the lock was held may be out of date.
+        this.#recent.clear()
+      }
+    )
+  }
+
+  get close() {
+    return Effect.andThen(this.#files.history.close, Scope.close(this.#scope, Exit.void))
+  }
+
+  known(key: string) {
     return this.#recent.get(key)
   }
 
-  /** The keys that have a state, as of what is durable. */
-  keys(where: Where): Stream.Stream<string, StateCorrupt | StorageUnavailable> {
+  keys(where: Where) {
+    const files = this.#files
     return Stream.unwrap(
-      Effect.map(Effect.mapError(this.#disk.list(this.#directory), unavailable(where, "list keys")), (listed) => {
-        const files = new Set(listed)
-        for (const key of this.#unsettled.keys()) files.delete(this.naming.file(key))
+      Effect.map(Effect.mapError(files.disk.list(files.directory), failed(where, "list keys")), (listed) => {
+        const names = new Set(listed)
+        for (const key of this.#unsettled.keys()) names.delete(files.naming.file(key))
         const before = [...this.#unsettled].filter(([, before]) => Option.isSome(before)).map(([key]) => key)
-        const settled = Stream.mapEffect(Stream.fromIterable(files), (file) => {
-          const key = this.naming.key(file)
-          return key === "hashed" ? this.#hashedKey(where, file) : Effect.succeed(key)
-        })
-        return Stream.concat(
-          Stream.fromIterable(before),
-          Stream.filter(settled, (key) => key !== undefined)
-        )
+        return Stream.concat(Stream.fromIterable(before), keysOf(files, where, names))
       })
     )
   }
 
-  #path(file: string): string {
-    return this.#prefix + file
-  }
-
-  #target(key: string): string {
-    return this.#path(this.naming.file(key))
-  }
-
-  #decode(
-    where: Where,
-    path: string,
-    bytes: Uint8Array,
-    key: string | undefined
-  ): Effect.Effect<Frame.Frame, StateCorrupt> {
-    const decoded = Frame.decode(bytes)
-    const reason = Result.isFailure(decoded)
-      ? decoded.failure
-      : decoded.success.key === key
-        ? undefined
-        : "it holds the state of another key; was it copied or renamed?"
-    return Result.isSuccess(decoded) && reason === undefined
-      ? Effect.succeed(decoded.success)
-      : Effect.fail(new StateCorrupt({ ...where, location: path, reason: reason ?? "" }))
-  }
-
-  /** What is stored, verified and durable. Holds the key's lock. */
-  current(where: Where, key: string): Effect.Effect<Current, StateCorrupt | StorageUnavailable> {
+  current(where: Where, key: string, writing: Writing) {
     const known = this.#recent.get(key)
     if (known !== undefined) return Exit.succeed(known)
+    const files = this.#files
     return Effect.gen({ self: this }, function* () {
-      const path = this.#target(key)
       const before = this.#unsettled.get(key)
-      if (before !== undefined) yield* this.#disk.syncDirectory(this.#directory)
-      const bytes = yield* this.#disk.read(path)
+      if (before !== undefined) yield* files.syncNames
+      const found = yield* Effect.catchTag(files.read(where, key, writing), "Unverified", Effect.succeed)
+      if (found._tag === "Unverified") return yield* this.#adopt(where, key, writing, found)
+      const current = found
       // No file is no state only while there is a directory that it could be in.
-      if (Option.isNone(bytes)) yield* this.#disk.expectDirectory(this.#directory)
-      const current = Option.isNone(bytes)
-        ? Option.none()
-        : Option.some(toEntry(yield* this.#decode(where, path, bytes.value, where.key)))
-      if (Option.isSome(current) && (before !== undefined || !this.#checked.has(key))) {
-        this.#remember(key, yield* this.#disk.syncFile(path))
-      }
+      if (Option.isNone(current)) yield* files.disk.expectDirectory(files.directory)
+      else if (before !== undefined || !files.isChecked(key)) yield* files.sync(key)
       this.#settle(key, current)
       return current
-    }).pipe(Effect.mapError(failed(where, "read")))
+    }).pipe(Effect.mapError(readFailed(where)))
   }
 
-  #remember(key: string, mode: number | undefined): void {
-    if (this.#checked.size >= maxChecked && !this.#checked.has(key)) this.#checked.clear()
-    this.#checked.set(key, mode)
+  #adopt(where: Where, key: string, writing: Writing, edited: Extract<ReadFailure, { _tag: "Unverified" }>) {
+    return Effect.gen({ self: this }, function* () {
+      if (writing.adopt === undefined) return yield* corruptOf(where, edited)
+      yield* this.#claim(where)
+      const isNew = !this.#unsettled.has(key)
+      if (isNew) this.#unsettled.set(key, Option.none())
+      const adopted = Effect.onError(this.#files.adopt(where, key, writing, edited, Option.none()), (cause) =>
+        Effect.sync(() => {
+          const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+          if (isNew && error?._tag !== "Unsettled") this.#unsettled.delete(key)
+        })
+      )
+      const current = Option.some(yield* adopted)
+      this.#settle(key, current)
+      return current
+    })
   }
 
   /** What is now durable becomes visible, and is announced if it is new. */
@@ -175,145 +131,110 @@ export class FileStates {
     this.#recent.set(key, current)
     if (before === undefined) return
     if (Option.isNone(current)) {
-      if (Option.isSome(before)) this.#publish(key, Revision.deleted(before.value.revision))
-    } else if (Option.isNone(before) || before.value.revision !== current.value.revision) {
-      this.#publish(key, Revision.saved(current.value))
+      if (Option.isSome(before)) this.#publish(key, Revision.deleted(before.value.entry.revision))
+    } else if (Option.isNone(before) || before.value.entry.revision !== current.value.entry.revision) {
+      this.#publish(key, Revision.saved(current.value.entry))
     }
   }
 
   /** What is stored is as before after a known failure; after any other, the next reader has to look. */
-  #fail(key: string, before: Current, cause: Cause.Cause<IoError | Unsettled>): void {
+  #fail(key: string, before: Current, cause: Cause.Cause<SaveFailure>): void {
     const error = Cause.findErrorOption(cause)
-    if (Option.isSome(error) && error.value._tag === "IoError") this.#settle(key, before)
+    if (Option.isSome(error) && error.value._tag !== "Unsettled") this.#settle(key, before)
     else this.#recent.forget(key)
   }
 
-  /** Replaces the file, if the revision is the expected one. Holds the key's lock. */
-  write(
-    where: Where,
-    key: string,
-    { codec, keep }: Writing,
-    next: Register.NewEntry,
-    expected: Revision.Expected
-  ): Effect.Effect<Revision.Revision, CompareError> {
+  write(where: Where, key: string, writing: Writing, next: Register.NewEntry, expected: Revision.Expected) {
+    const files = this.#files
     return Effect.gen({ self: this }, function* () {
-      const before = yield* this.current(where, key)
-      const actual = Option.isSome(before) ? before.value.revision : Revision.absent
-      yield* Register.check(where, expected, actual)
-      const revision = Revision.make((Option.isSome(before) ? actual : this.#floor) + 1)
-      const { fingerprint, format } = codec
-      const { savedAt, state } = next
-      const file = this.naming.file(key)
-      const header = { revision, savedAt, codec: format, schema: fingerprint, key: where.key }
-      const bytes = Frame.encode({ ...header, payload: state })
-      // A history without a state is what a delete left that was cut short.
-      if (Option.isNone(before)) yield* this.#history.purge(file)
-      // The permissions that somebody gave to the file outlive it.
-      const isKnown = Option.isNone(before) || this.#checked.has(key)
-      const mode = isKnown ? this.#checked.get(key) : yield* this.#disk.syncFile(this.#path(file))
-      const keepPrevious = keep > 1 && Option.isSome(before) ? this.#history.keep(file, actual) : undefined
+      if (!this.#claimed) yield* this.#claim(where)
+      const before = yield* this.current(where, key, writing)
+      yield* Register.check(where, expected, revisionOf(before))
       this.#unsettled.set(key, before)
-      yield* Effect.onError(this.#replace(file, bytes, mode, keepPrevious), (cause) =>
+      const stored = yield* Effect.onError(files.save(where, key, writing, before, next), (cause) =>
         Effect.sync(() => this.#fail(key, before, cause))
       )
-      this.#remember(key, mode)
-      this.#settle(key, Option.some({ state: copyOf(state), savedAt, revision }))
-      if (Number.isFinite(keep) && keepPrevious !== undefined) {
-        yield* Effect.ignore(this.#history.prune(file, revision, keep))
-      }
+      this.#settle(key, Option.some(stored))
+      const { revision } = stored.entry
+      if (writing.retention.count > 1) yield* files.retain(where, key, revision, writing)
       return revision
-    }).pipe(Effect.mapError(failedWrite(where, "save")))
+    }).pipe(Effect.mapError(failedWrite(where, "save"))) satisfies Effect.Effect<Revision.Revision, CompareError>
   }
 
-  #replace(file: string, bytes: Uint8Array, mode: number | undefined, beforeRename?: Snapshot["beforeRename"]) {
-    const target = this.#path(file)
-    const temp = this.#path(Names.tempOf(file))
-    return this.#disk.replace({ directory: this.#directory, target, temp, bytes, mode, beforeRename })
-  }
-
-  /** Removes the file, then its history; answers the revision removed. Holds the key's lock. */
-  remove(where: Where, key: string): Effect.Effect<Option.Option<Revision.Revision>, WriteError> {
-    const file = this.naming.file(key)
+  remove(where: Where, key: string, writing: Writing) {
+    const files = this.#files
     return Effect.gen({ self: this }, function* () {
-      const before = yield* this.current(where, key)
+      if (!this.#claimed) yield* this.#claim(where)
+      const before = yield* this.current(where, key, writing)
       if (Option.isNone(before)) {
-        yield* this.#history.purge(file)
+        // Left by a delete that was cut short.
+        yield* files.history.purge(files.naming.file(key))
         return Option.none()
       }
-      yield* this.#raiseFloor(before.value.revision)
+      const { revision } = before.value.entry
+      yield* files.floor.raise(revision)
       this.#unsettled.set(key, before)
-      yield* Effect.onError(this.#disk.removeDurably(this.#directory, this.#path(file)), (cause) =>
-        Effect.sync(() => this.#fail(key, before, cause))
-      )
-      this.#checked.delete(key)
+      yield* Effect.onError(files.remove(key), (cause) => Effect.sync(() => this.#fail(key, before, cause)))
       this.#settle(key, Option.none())
       // Only now: while the state is there, so is its history.
-      yield* Effect.mapError(this.#history.purge(file), (error) => new Unsettled({ error }))
-      return Option.some(before.value.revision)
-    }).pipe(Effect.mapError(failedWrite(where, "delete")))
+      yield* Effect.mapError(files.history.purge(files.naming.file(key)), (error) => new Unsettled({ error }))
+      return Option.some(revision)
+    }).pipe(Effect.mapError(failedWrite(where, "delete"))) satisfies Effect.Effect<unknown, WriteError>
   }
 
-  #raiseFloor(revision: number): Effect.Effect<void, IoError> {
-    return (
-      this.#floorLock
-        .withPermit(
-          Effect.gen({ self: this }, function* () {
-            if (this.#floor >= revision) return
-            const savedAt = yield* Clock.currentTimeMillis
-            const header = { revision, savedAt, codec: "json", schema: "floor", key: undefined }
-            const bytes = Frame.encode({ ...header, payload: "null" })
-            yield* this.#replace(this.naming.floor, bytes, undefined)
-            this.#floor = revision
-          })
-        )
-        // A floor that may be too high only skips numbers, and nothing was deleted.
-        .pipe(Effect.catchTag("Unsettled", ({ error }) => Effect.fail(error)))
-    )
-  }
-
-  /** The revisions kept besides the current one, newest first. */
-  earlier(where: Where, key: string, below: number, keep: number) {
-    const earlier = this.#history.list(this.naming.file(key), below)
-    return Effect.mapBoth(earlier, {
-      onFailure: unavailable(where, "read the history"),
-      onSuccess: (revisions) => revisions.slice(0, keep - 1)
+  earlier(
+    where: Where,
+    key: string,
+    { revision, since }: { readonly revision: number; readonly since: number },
+    writing: Writing
+  ) {
+    const { history, naming } = this.#files
+    return Effect.mapBoth(history.list(where, naming.file(key), since, revision), {
+      onFailure: failed(where, "read the history"),
+      onSuccess: (all) => within(all, writing.retention)
     })
   }
 
-  /** One of them; none when it has been pruned. */
-  earlierEntry(where: Where, key: string, revision: number): Effect.Effect<Current, StateCorrupt | StorageUnavailable> {
-    const path = this.#history.path(this.naming.file(key), revision)
-    return Effect.gen({ self: this }, function* () {
-      const bytes = yield* Effect.mapError(this.#disk.read(path), unavailable(where, "read the history"))
-      if (Option.isNone(bytes)) return Option.none()
-      const frame = yield* this.#decode(where, path, bytes.value, where.key)
-      if (frame.revision === revision) return Option.some(toEntry(frame))
-      const reason = `it holds revision ${frame.revision}; was it copied or renamed?`
-      return yield* new StateCorrupt({ ...where, location: path, reason })
-    })
-  }
-
-  #hashedKey(where: Where, file: string): Effect.Effect<string | undefined, StateCorrupt | StorageUnavailable> {
-    const path = this.#path(file)
-    return Effect.flatMap(Effect.mapError(this.#disk.read(path), unavailable(where, "list keys")), (bytes) => {
-      if (Option.isNone(bytes)) return Effect.succeed(undefined)
-      const frame = Frame.decode(bytes.value)
-      const key = Result.isSuccess(frame) ? frame.success.key : undefined
-      return key !== undefined && this.naming.file(key) === file
-        ? Effect.succeed(key)
-        : Effect.fail(
-            new StateCorrupt({
-              ...where,
-              location: path,
-              reason: Result.isFailure(frame) ? frame.failure : "it holds the state of another key; was it renamed?"
-            })
-          )
-    })
+  earlierEntry(where: Where, key: string, revision: number, since: number) {
+    return Effect.mapError(this.#files.earlier(where, key, revision, since), failed(where, "read the history"))
   }
 }
 
-const toEntry = ({ payload, revision, savedAt }: Frame.Frame): Register.Entry => ({
-  state: payload,
-  savedAt,
-  revision: Revision.make(revision)
-})
+/** The revision of what is stored. */
+export const revisionOf = (current: Current): Revision.Revision =>
+  Option.isSome(current) ? current.value.entry.revision : Revision.absent
+
+/** The keys of some files. */
+export const keysOf = (files: KeyFiles, where: Where, names: Iterable<string>) =>
+  Stream.filter(
+    Stream.mapEffect(Stream.fromIterable(names), (file) => {
+      const key = files.naming.key(file)
+      return key === "hashed"
+        ? Effect.mapError(files.hashedKey(where, file), failed(where, "list keys"))
+        : Exit.succeed(key)
+    }),
+    (key) => key !== undefined
+  )
+
+/** What reading fails with, for the user. Adopting writes, and what it leaves undecided is looked at by the next reader. */
+export const readFailed =
+  (where: Where) =>
+  <E>(error: E | IoError | Unsettled) =>
+    failed(where, "read")(error instanceof Unsettled ? error.error : error)
+
+const inUse = (where: Where, timeout: LockTimeout) =>
+  new StorageUnavailable({
+    ...where,
+    operation: "open",
+    reason: `${timeout.message}; close it there, or open it with sharing: "host" everywhere`,
+    retryable: true,
+    cause: timeout
+  })
+
+const sharedElsewhere = (where: Where, directory: string, pid: number) =>
+  new StorageUnavailable({
+    ...where,
+    operation: "open",
+    reason: `process ${pid} has it open with sharing: "host" (${directory}); close it there, or open it so here too`,
+    retryable: true
+  })

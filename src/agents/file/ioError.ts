@@ -16,6 +16,12 @@ export const codeOf = ({ reason }: PlatformError.PlatformError): string | undefi
   return cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined
 }
 
+const forbidding: ReadonlySet<string | undefined> = new Set(["EACCES", "EPERM", "EROFS", "PermissionDenied"])
+
+/** Whether the system does not let this process change what is there. */
+export const isForbiddenError = (error: unknown): boolean =>
+  error instanceof IoError && (forbidding.has(codeOf(error.cause)) || forbidding.has(error.cause.reason._tag))
+
 const words: Readonly<Record<string, readonly [reason: string, retryable: boolean]>> = {
   ENOENT: ["it, or the directory that it should be in, does not exist", false],
   NotFound: ["it, or the directory that it should be in, does not exist", false],

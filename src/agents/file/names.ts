@@ -1,4 +1,5 @@
-import { createHash, randomBytes } from "node:crypto"
+import { createHash } from "node:crypto"
+import * as Owner from "./owner.ts"
 
 /** How the states of one directory are named. */
 export interface Naming {
@@ -14,46 +15,63 @@ export interface Naming {
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
 
-// Room is left for what is added to a name: file systems allow 255 bytes.
+// File systems allow 255 bytes a name. Room is left for an ending, or for an ending and an owner.
 const longest = 200
+const longestWithOwner = 100
 
-/** A file name with room to add to it. */
-const stem = (file: string): string => (Buffer.byteLength(file) <= longest ? file : `~${sha256(file)}`)
+const hashed = /^~[0-9a-f]{64}$/
 
-/** The sibling directory of earlier frames. */
+const stem = (file: string, most = longest): string => (Buffer.byteLength(file) <= most ? file : `~${sha256(file)}`)
+
+/** The file of earlier frames beside a file. */
 export const historyOf = (file: string): string => `${stem(file)}.history`
 
-/** The file of an earlier frame in it. */
-export const revisionFile = (revision: number): string => `${revision}.json`
+/** A name in the same directory that nobody else can pick, that says whose it is and, by its ending, what it is. */
+const ownedName = (file: string, ending: string): string =>
+  `.${stem(file, longestWithOwner)}.${Owner.format(Owner.make())}.${ending}`
 
-/** The revision of a file in it. */
-export const revisionOf = (file: string): number | undefined => {
-  const revision = /^([1-9][0-9]{0,15})\.json$/.exec(file)?.[1]
-  return revision === undefined ? undefined : Number(revision)
+/** A name for a file that is being written. */
+export const tempOf = (file: string): string => ownedName(file, "tmp")
+
+/** A name for the mark that a process leaves while it has a file, or all of a directory, open to be shared. */
+export const markOf = (file: string): string => ownedName(file, "open")
+
+const owned = /^\.(.+)\.((?:[0-9a-z_]+\.){6}[0-9a-z]+)\.(tmp|open)$/
+
+/** What a name says that was made by one of the two functions above. */
+export interface Owned {
+  readonly kind: "tmp" | "open"
+  readonly owner: Owner.Owner
 }
 
-// 48 random bits for this process and a counter within it.
-const session = randomBytes(6).toString("hex")
-let temps = 0
-
-/** A name in the same directory that no other process can pick and that tells whose it is. */
-export const tempOf = (file: string): string => {
-  const count = (temps++).toString(16).padStart(8, "0")
-  return `.${stem(file)}.${process.pid}-${session}${count}.tmp`
+/** What a name says of a temp file or mark of ours, as opposed to those of a neighbour in the directory. */
+export const parseOwned = (naming: Naming, name: string): Owned | undefined => {
+  const [, of, text, kind] = owned.exec(name) ?? []
+  if (of === undefined || text === undefined) return undefined
+  const isOurs = [stem(naming.floor, longestWithOwner), marked(naming)].includes(of) || isStem(naming, of)
+  const owner = isOurs ? Owner.parse(text) : undefined
+  return owner === undefined ? undefined : { kind: kind === "open" ? "open" : "tmp", owner }
 }
 
-const temp = /^\.(.+)\.[0-9]+-[0-9a-f]{20,}\.tmp$/
-
-/** Whether a name is that of a temp file of one of our targets, as opposed to those of a neighbour in the directory. */
-export const isTempOf = (naming: Naming, name: string): boolean => {
-  const of = temp.exec(name)?.[1]
-  return of !== undefined && (of === stem(naming.floor) || naming.key(of) !== undefined)
+const isStem = (naming: Naming, of: string): boolean => {
+  if (naming.keyed) return hashed.test(of) || naming.key(of.replace(/\.history$/, "")) !== undefined
+  const file = naming.file("")
+  return [file, historyOf(file)].some((name) => of === stem(name, longestWithOwner))
 }
+
+/** Who made a temp file of a target; none for other files. */
+export const tempOwner = (target: string, name: string): Owner.Owner | undefined => {
+  const [, of, text = "", kind] = owned.exec(name) ?? []
+  return kind === "tmp" && of === stem(target, longestWithOwner) ? Owner.parse(text) : undefined
+}
+
+/** What a mark and a lifelong lock are named after: the one file, or the directory. */
+export const marked = (naming: Naming): string => (naming.keyed ? "family" : naming.file(""))
 
 /** One state in a file named as the user named it. */
 export const single = (file: string): Naming => ({
   file: () => file,
-  key: (name) => (name === stem(file) ? "" : undefined),
+  key: (name) => (name === file ? "" : undefined),
   floor: `.${stem(file)}.floor`,
   keyed: false
 })
@@ -88,7 +106,7 @@ export const family: Naming = {
   key: (file) => {
     if (!file.endsWith(suffix)) return undefined
     const name = file.slice(0, -suffix.length)
-    if (/^~[0-9a-f]{64}$/.test(name)) return "hashed"
+    if (hashed.test(name)) return "hashed"
     if (!/^(?:[a-z0-9_%-])+$/.test(name)) return undefined
     const key = decodeKey(name)
     // Only the one spelling that we write: anything else in the directory is not ours.

@@ -1,11 +1,10 @@
-import type { Option } from "effect"
 import { byteLength } from "../../schema/Codec.ts"
-import type { Entry } from "../Register.ts"
+import type { Current } from "./stored.ts"
 
-/** Entries of recent use, at most so many keys and bytes: the least recently used ones are forgotten. */
+/** States of recent use, at most so many keys and bytes: the least recently used ones are forgotten. */
 export class Recent {
   // A Map keeps insertion order, and a use inserts again.
-  readonly #entries = new Map<string, { readonly entry: Option.Option<Entry>; readonly bytes: number }>()
+  readonly #states = new Map<string, { readonly current: Current; readonly bytes: number }>()
   readonly #maxKeys: number
   readonly #maxBytes: number
   #bytes = 0
@@ -15,31 +14,39 @@ export class Recent {
     this.#maxBytes = maxBytes
   }
 
-  get(key: string): Option.Option<Entry> | undefined {
-    const found = this.#entries.get(key)
+  get(key: string): Current | undefined {
+    const found = this.#states.get(key)
     if (found === undefined) return undefined
-    if (this.#entries.size > 1) {
-      this.#entries.delete(key)
-      this.#entries.set(key, found)
+    if (this.#states.size > 1) {
+      this.#states.delete(key)
+      this.#states.set(key, found)
     }
-    return found.entry
+    return found.current
   }
 
-  set(key: string, entry: Option.Option<Entry>): void {
+  set(key: string, current: Current): void {
     this.forget(key)
-    const bytes = entry._tag === "None" ? 0 : byteLength(entry.value.state)
-    this.#entries.set(key, { entry, bytes })
+    const bytes = current._tag === "None" ? 0 : sizeOf(current)
+    this.#states.set(key, { current, bytes })
     this.#bytes += bytes
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= this.#maxKeys && this.#bytes <= this.#maxBytes) return
+    for (const oldest of this.#states.keys()) {
+      if (this.#states.size <= this.#maxKeys && this.#bytes <= this.#maxBytes) return
       this.forget(oldest)
     }
   }
 
+  clear(): void {
+    this.#states.clear()
+    this.#bytes = 0
+  }
+
   forget(key: string): void {
-    const found = this.#entries.get(key)
+    const found = this.#states.get(key)
     if (found === undefined) return
-    this.#entries.delete(key)
+    this.#states.delete(key)
     this.#bytes -= found.bytes
   }
 }
+
+const sizeOf = ({ value: { entry, bytes } }: Extract<Current, { readonly _tag: "Some" }>): number =>
+  byteLength(entry.state) + (bytes?.byteLength ?? 0)

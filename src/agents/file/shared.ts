@@ -1,11 +1,14 @@
 import { basename, dirname, resolve } from "node:path"
 import { Effect, FileSystem, type Scope } from "effect"
-import type { StateCorrupt, StorageUnavailable } from "../StateError.ts"
+import { StorageUnavailable } from "../StateError.ts"
 import { Disk } from "./disk.ts"
-import { FileStore } from "./fileStore.ts"
+import { type FileSharing, FileStore, type Handle } from "./fileStore.ts"
 import { type IoError, unavailable } from "./ioError.ts"
+import { KeyFiles } from "./keyFiles.ts"
 import * as Names from "./names.ts"
 import { Recent } from "./recent.ts"
+import type { OpenFailure } from "./states.ts"
+import type { Writing } from "./stored.ts"
 
 interface Shared {
   readonly store: FileStore
@@ -44,20 +47,44 @@ const acquire = (fs: FileSystem.FileSystem, id: string, make: () => FileStore) =
     ({ shared }) => shared.store
   )
 
-type Opened = Effect.Effect<FileStore, StateCorrupt | StorageUnavailable, Scope.Scope | FileSystem.FileSystem>
+/** A store with one opening of it. */
+export interface Opened {
+  readonly store: FileStore
+  readonly handle: Handle
+}
+
+/** What opening takes. */
+export interface Opening {
+  readonly name: string
+  readonly path: string
+  readonly sharing: FileSharing
+  readonly writing: Writing
+}
+
+type Open = Effect.Effect<Opened, OpenFailure, Scope.Scope | FileSystem.FileSystem>
+
+interface Place {
+  readonly directory: string
+  readonly naming: Names.Naming
+}
 
 const openStore = (
-  name: string,
-  locate: (disk: Disk) => Effect.Effect<{ readonly directory: string; readonly naming: Names.Naming }, IoError>,
+  { name, sharing, writing }: Opening,
+  locate: (disk: Disk) => Effect.Effect<Place, IoError>,
   recent: () => Recent
-): Opened =>
+): Open =>
   Effect.gen(function* () {
     const disk = new Disk(yield* FileSystem.FileSystem)
     const { directory, naming } = yield* Effect.mapError(locate(disk), unavailable({ agent: name }, "open"))
     const id = JSON.stringify([directory, naming.keyed ? "*" : naming.file("")])
-    const store = yield* acquire(disk.fs, id, () => new FileStore(disk, directory, naming, recent()))
-    yield* store.open(name)
-    return store
+    const make = () => new FileStore(new KeyFiles(disk, directory, naming, sharing === "host"), recent(), sharing)
+    const store = yield* acquire(disk.fs, id, make)
+    if (store.sharing !== sharing) {
+      const reason = `this process has it open with sharing: "${store.sharing}"; open it so everywhere, or close it there`
+      return yield* new StorageUnavailable({ agent: name, operation: "open", reason, retryable: false })
+    }
+    yield* store.open(name, writing)
+    return { store, handle: yield* store.handle(name, writing) }
   })
 
 /** Two paths to one place are one place. Where the file system cannot say, paths are taken as they are. */
@@ -65,12 +92,12 @@ const real = (disk: Disk, path: string): Effect.Effect<string | undefined> =>
   Effect.catch(disk.fs.realPath(path), () => Effect.succeed(undefined))
 
 /** The store of a single file. A symbolic link is followed, and stays one. */
-export const openFile = (name: string, path: string): Opened =>
+export const openFile = (opening: Opening): Open =>
   openStore(
-    name,
+    opening,
     (disk) =>
       Effect.gen(function* () {
-        const given = resolve(path)
+        const given = resolve(opening.path)
         const target = (yield* real(disk, given)) ?? given
         yield* disk.ensureDirectory(dirname(target))
         const directory = (yield* real(disk, dirname(target))) ?? dirname(target)
@@ -80,12 +107,12 @@ export const openFile = (name: string, path: string): Opened =>
   )
 
 /** The store of a directory of files. */
-export const openDirectory = (name: string, path: string): Opened =>
+export const openDirectory = (opening: Opening): Open =>
   openStore(
-    name,
+    opening,
     (disk) =>
       Effect.gen(function* () {
-        const given = resolve(path)
+        const given = resolve(opening.path)
         yield* disk.ensureDirectory(given)
         return { directory: (yield* real(disk, given)) ?? given, naming: Names.family }
       }),

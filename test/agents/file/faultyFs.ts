@@ -21,10 +21,12 @@ export const errorOf = (method: string, path: string, code: string) =>
     cause: Object.assign(new Error(code), { code })
   })
 
-/** A file system that writes down what it does, in order, and fails on request. Temp files are called `TEMP`. */
+/** A file system that writes down what it does, in order, and fails on request. Temp files are called `TEMP`, claims on a lock `CLAIM`. */
 export class FaultyFs {
   readonly log: Array<string> = []
   readonly fs: FileSystem.FileSystem
+  /** How many bytes a write takes. */
+  mostAtOnce = 100
   #fault: Fault | undefined
   #count = 0
 
@@ -33,7 +35,7 @@ export class FaultyFs {
     this.fs = {
       ...real,
       open: (path, options) =>
-        Effect.gen(function* () {
+        Effect.gen({ self: this }, function* () {
           const flag = options?.flag ?? "r"
           const file = yield* step(`open ${flag}`, path, real.open(path, options))
           // A close that fails is a defect in Effect's own file system too.
@@ -43,11 +45,11 @@ export class FaultyFs {
             stat: step("fstat", path, file.stat),
             sync: step("fsync", path, file.sync),
             seek: (offset, from) => file.seek(offset, from),
-            read: (buffer, options) => file.read(buffer, options),
-            readAlloc: (size, options) => file.readAlloc(size, options),
-            truncate: (length) => file.truncate(length),
-            // At most 100 bytes at a time: short writes are the rule here.
-            write: (buffer) => step("write", path, file.write(buffer.subarray(0, 100))),
+            read: (buffer, options) => step("pread", path, file.read(buffer, options)),
+            readAlloc: (size, options) => step("pread", path, file.readAlloc(size, options)),
+            truncate: (length) => step("truncate", path, file.truncate(length)),
+            // Short writes are the rule here.
+            write: (buffer) => step("write", path, file.write(buffer.subarray(0, this.mostAtOnce))),
             writeAll: (buffer) => step("write", path, file.writeAll(buffer))
           }
           return wrapped
@@ -89,9 +91,9 @@ export class FaultyFs {
   readonly #step = <A, R>(method: string, path: string, effect: Effect.Effect<A, PlatformError.PlatformError, R>) =>
     Effect.suspend((): Effect.Effect<A, PlatformError.PlatformError, R> => {
       const index = this.#count++
-      const name = /\.tmp$/.test(path) ? "TEMP" : basename(path)
+      const name = /\.tmp$/.test(path) ? "TEMP" : /\.lock\/.*\./.test(path) ? "CLAIM" : basename(path)
       const line = `${method} ${name}`
-      if (!(method === "write" && this.log.at(-1) === line)) this.log.push(line)
+      if (!(/write|pread/.test(method) && this.log.at(-1) === line)) this.log.push(line)
       const fault = this.#fault
       if (fault === undefined || (fault.forever === true ? index < fault.at : index !== fault.at)) return effect
       const error = errorOf(method, path, fault.code)

@@ -3,16 +3,24 @@ import { expect, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as Frame from "../../../src/agents/file/frame.ts"
 
-const header = { revision: 7, savedAt: 1_700_000_000_123, codec: "json", schema: "0123456789abcdef", key: undefined }
+const header = {
+  revision: 7,
+  since: 2,
+  savedAt: 1_700_000_000_123,
+  codec: "json",
+  schema: "0123456789abcdef",
+  key: undefined
+}
 const small = Frame.encode({ ...header, payload: '{\n  "n": -0\n}' })
 
-const failure = (bytes: Uint8Array) => Result.getOrUndefined(Result.flip(Frame.decode(bytes)))
+const unreadable = (bytes: Uint8Array) => Result.getOrUndefined(Result.flip(Frame.decode(bytes)))
+const failure = (bytes: Uint8Array) => unreadable(bytes)?.reason
 const text = (s: string) => new TextEncoder().encode(s)
 
 it("a frame is one JSON value that shows the payload as it is", () => {
   const written = new TextDecoder().decode(small)
   expect(JSON.parse(written)).toMatchObject({
-    dgents: { format: 1, revision: 7, savedAt: "2023-11-14T22:13:20.123Z", codec: "json", length: 13 },
+    dgents: { format: 1, revision: 7, since: 2, savedAt: "2023-11-14T22:13:20.123Z", codec: "json", length: 13 },
     state: { n: -0 }
   })
   expect(written.slice(written.indexOf("\n") + 1)).toBe('"state":{\n  "n": -0\n}}\n')
@@ -66,12 +74,38 @@ it("a length that does not fit is noticed, even under a fitting checksum", () =>
   expect(failure(longer)).toContain("length")
 })
 
-it("what is not ours, or newer, or edited, is told apart", () => {
-  expect(failure(new Uint8Array(0))).toContain("empty")
-  expect(failure(text('{"name":"Ada"}'))).toContain("not a file of dgents")
-  expect(failure(Uint8Array.from([0, 255, 1, 2]))).toContain("not a file of dgents")
+it("what is not ours, or newer, or edited, or damaged, is told apart", () => {
   const written = new TextDecoder().decode(small)
-  expect(failure(text(written.replace('"format":1', '"format":2')))).toContain("newer")
-  expect(failure(text(written.replace('"n": -0', '"n": 10')))).toContain("edited or damaged")
-  expect(failure(text(written.replace('{\n  "n"', '{ "n"')))).toContain("edited or damaged")
+  const pretty = JSON.stringify(JSON.parse(written), null, 2)
+  const cases: ReadonlyArray<readonly [string | Uint8Array, string, string]> = [
+    [new Uint8Array(0), "damaged", "empty"],
+    [Uint8Array.from([0, 255, 1, 2]), "damaged", "not a file of dgents"],
+    ["half a wor", "damaged", "not a file of dgents"],
+    ['{"name":"Ada"}', "foreign", 'edits: "adopt"'],
+    ['{"dgents":1}', "foreign", 'edits: "adopt"'],
+    [written.replace('"format":1', '"format":2'), "newer", "newer"],
+    [written.replace('"n": -0', '"n": 10'), "edited", "edited by hand or damaged"],
+    [written.replace('{\n  "n"', '{ "n"'), "edited", 'edits: "adopt"'],
+    [pretty, "edited", "checksum"],
+    [pretty.replace('"format": 1', '"format": 2'), "newer", "newer"],
+    [written.slice(0, -3), "damaged", "damaged"],
+    [written.replace('"n"', '"n'), "damaged", "not JSON"]
+  ]
+  for (const [content, kind, reason] of cases) {
+    const found = unreadable(typeof content === "string" ? text(content) : content)
+    expect(found?.kind, String(content)).toBe(kind)
+    expect(found?.reason).toContain(reason)
+    expect(found?.reason).not.toContain("Ada")
+  }
+})
+
+it("a frame is known again by its first line, as long as none of its bytes has changed", () => {
+  const line = Frame.lineOf(small)
+  expect(Frame.isIntact(small, line)).toBe(true)
+  expect(Frame.isIntact(Frame.encode({ ...header, revision: 8, payload: '{\n  "n": -0\n}' }), line)).toBe(false)
+  for (let i = 0; i < small.length; i++) {
+    const bad = Uint8Array.from(small)
+    bad[i] = (bad[i] ?? 0) ^ 1
+    expect(Frame.isIntact(bad, line)).toBe(false)
+  }
 })

@@ -57,19 +57,32 @@ it("files that we would not write are nobody's", () => {
   for (const file of foreign) expect(Names.family.key(file)).toBeUndefined()
 })
 
-it("temp files are known by their target, and a neighbour's are not", () => {
+it("temp files and marks are known by their target, and a neighbour's are not", () => {
+  const kind = (naming: Names.Naming, name: string) => Names.parseOwned(naming, name)?.kind
   const user = Names.single("user.json")
-  for (const file of ["user.json", user.floor]) expect(Names.isTempOf(user, Names.tempOf(file))).toBe(true)
-  for (const file of ["user.json.bak", "user_profile.json", "user", "a.user.json"]) {
-    expect(Names.isTempOf(user, Names.tempOf(file))).toBe(false)
-    expect(Names.isTempOf(Names.single(file), Names.tempOf(file))).toBe(true)
+  for (const file of ["user.json", user.floor, Names.historyOf("user.json")]) {
+    expect(kind(user, Names.tempOf(file))).toBe("tmp")
+    expect(kind(user, Names.markOf(file))).toBe("open")
   }
-  for (const name of ["user.json", ".user.json.tmp", ".user.json.1-x.tmp"])
-    expect(Names.isTempOf(user, name)).toBe(false)
+  for (const file of ["user.json.bak", "user_profile.json", "user", "a.user.json"]) {
+    expect(kind(user, Names.tempOf(file))).toBeUndefined()
+    expect(kind(Names.single(file), Names.tempOf(file))).toBe("tmp")
+  }
+  for (const name of ["user.json", ".user.json.tmp", ".user.json.1-x.tmp", ".user.json.a.b.c.d.e.f.g.tmp"])
+    expect(kind(user, name)).toBeUndefined()
   const long = `${"é".repeat(120)}.json`
-  expect(Names.isTempOf(Names.single(long), Names.tempOf(long))).toBe(true)
+  expect(kind(Names.single(long), Names.tempOf(long))).toBe("tmp")
   expect(Names.tempOf(long).length).toBeLessThan(250)
-  expect(Names.isTempOf(Names.family, Names.tempOf(Names.family.file("k".repeat(500))))).toBe(true)
-  expect(Names.isTempOf(Names.family, Names.tempOf(".floor"))).toBe(true)
-  expect(Names.isTempOf(Names.family, Names.tempOf("Not ours.json"))).toBe(false)
+  expect(kind(Names.family, Names.tempOf(Names.family.file("k".repeat(500))))).toBe("tmp")
+  expect(kind(Names.family, Names.tempOf(Names.historyOf(Names.family.file("k".repeat(500)))))).toBe("tmp")
+  expect(kind(Names.family, Names.tempOf(".floor"))).toBe("tmp")
+  expect(kind(Names.family, Names.markOf(Names.marked(Names.family)))).toBe("open")
+  expect(kind(Names.family, Names.tempOf("Not ours.json"))).toBeUndefined()
+})
+
+it("a temp file tells its target and its owner", () => {
+  const temp = Names.tempOf("user.json")
+  expect(Names.tempOwner("user.json", temp)).toMatchObject({ pid: process.pid })
+  expect(Names.tempOwner("user", temp)).toBeUndefined()
+  expect(Names.tempOwner("user.json", Names.markOf("user.json"))).toBeUndefined()
 })

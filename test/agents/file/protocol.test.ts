@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { expect, it } from "@effect/vitest"
 import { DataAgent, PersistentAgent, StateError } from "dgents"
 import { Effect, Exit, Option, Schema, Stream } from "effect"
-import { errorOf, type Fault, FaultyFs, tempDirectory } from "./faultyFs.ts"
+import { type Fault, FaultyFs, tempDirectory } from "./faultyFs.ts"
 
 const Note = Schema.Struct({ text: Schema.String })
 const note = (n: number) => ({ text: `note ${n} ${"x".repeat(300)}` })
@@ -39,6 +39,25 @@ it.effect("a save is: temp file, all bytes, fsync, rename, fsync of the director
   })
 )
 
+it.effect("a file is claimed by one rename and one list at opening, and given back by one rename at closing", () =>
+  Effect.gen(function* () {
+    const { open, take } = yield* setUp
+    yield* Effect.scoped(open())
+    take()
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        yield* open()
+        const opening = take()
+        expect(opening.slice(opening.indexOf("rename CLAIM"), opening.indexOf("list DIR"))).toEqual([
+          "rename CLAIM",
+          "list .note.json.lock"
+        ])
+      })
+    )
+    expect(take()).toEqual(["rename free"])
+  })
+)
+
 it.effect("opening makes the directory and the file durable before the first read", () =>
   Effect.gen(function* () {
     const { open, take } = yield* setUp
@@ -50,6 +69,7 @@ it.effect("opening makes the directory and the file durable before the first rea
       "list DIR",
       ...syncDirectory,
       "read .note.json.floor",
+      "stat note.json.history",
       "read note.json",
       "open r note.json",
       "fsync note.json",
@@ -79,7 +99,7 @@ it.effect("directories are made level by level, each with an fsync of its parent
     const { directory, disk, take } = yield* setUp
     yield* disk.run(PersistentAgent.make({ path: join(directory, "a", "b", "n.json"), schema: Note }))
     const made = take()
-    expect(made.slice(made.indexOf("mkdir a"), made.indexOf("list b"))).toEqual([
+    expect(made.slice(made.indexOf("mkdir a"), made.indexOf("rename CLAIM"))).toEqual([
       "mkdir a",
       ...syncDirectory,
       "mkdir b",
@@ -90,7 +110,13 @@ it.effect("directories are made level by level, each with an fsync of its parent
   })
 )
 
-it.effect("history: the previous frame is linked and durable before the rename, older ones go after it", () =>
+/** The lines about one file, without repetitions, and the others. */
+const split = (lines: ReadonlyArray<string>, file: string) => ({
+  of: lines.filter((line) => line.endsWith(` ${file}`)).filter((line, i, all) => line !== all[i - 1]),
+  others: lines.filter((line) => !line.endsWith(` ${file}`)).filter((line, i, all) => line !== all[i - 1])
+})
+
+it.effect("history: the previous frame is appended and durable before the rename, while the new one is written", () =>
   Effect.gen(function* () {
     const { open, take } = yield* setUp
     const agent = yield* open({ history: { bounded: 2 } })
@@ -98,16 +124,28 @@ it.effect("history: the previous frame is linked and durable before the rename, 
     yield* agent.save(note(2))
     take()
     yield* agent.save(note(3))
-    expect(take()).toEqual([
-      ...written,
-      "link 2.json",
-      "open r note.json.history",
-      "fsync note.json.history",
-      "close note.json.history",
-      ...replaced("note.json"),
-      "list note.json.history",
-      "remove 1.json"
-    ])
+    const done = take()
+    const { of, others } = split(done, "note.json.history")
+    expect(of).toEqual(["write note.json.history", "fsync note.json.history"])
+    expect(others).toEqual([...written, ...replaced("note.json")])
+    expect(done.indexOf("fsync note.json.history")).toBeLessThan(done.indexOf("rename note.json"))
+  })
+)
+
+it.effect("history: a new log and its name are durable before the rename that needs it", () =>
+  Effect.gen(function* () {
+    const { open, take } = yield* setUp
+    const agent = yield* open({ history: "full" })
+    yield* agent.save(note(1))
+    take()
+    yield* agent.save(note(2))
+    const done = take()
+    const made = done.indexOf("rename note.json.history")
+    expect(done.slice(0, made)).toContain("fsync TEMP")
+    expect(done.slice(made)).toContain("fsync DIR")
+    expect(done.lastIndexOf("fsync note.json.history")).toBeLessThan(done.indexOf("rename note.json"))
+    expect(done.lastIndexOf("fsync note.json.history")).toBeGreaterThan(done.lastIndexOf("write note.json.history"))
+    expect(done.slice(-4)).toEqual(replaced("note.json"))
   })
 )
 
@@ -124,31 +162,52 @@ it.effect("a delete raises the floor durably, then removes the file, then its hi
       ...replaced(".note.json.floor"),
       "remove note.json",
       ...syncDirectory,
-      "list note.json.history",
-      "remove 1.json",
+      "close note.json.history",
       "remove note.json.history",
       ...syncDirectory
     ])
   })
 )
 
-it.effect("without hard links the history is a durable copy", () =>
+it.effect("shared by a host: a load is a read; a save claims, looks, replaces, and gives the claim back", () =>
   Effect.gen(function* () {
-    const { disk, open } = yield* setUp
-    const agent = yield* open({ history: "full" })
+    const { open, take } = yield* setUp
+    const agent = yield* open({ sharing: "host" })
     yield* agent.save(note(1))
+    take()
+    yield* agent.load
+    expect(take()).toEqual(["read note.json"])
     yield* agent.save(note(2))
-    disk.take()
-    Object.assign(disk.fs, { link: (from: string) => Effect.fail(errorOf("link", from, "ENOTSUP")) })
-    yield* agent.save(note(3))
-    expect((yield* Stream.runCollect(agent.history())).map(({ state }) => state)).toEqual([3, 2, 1].map(note))
-    expect(disk.take().slice(4, 11)).toEqual([
+    expect(take()).toEqual([
+      "rename CLAIM",
+      "list .note.json.lock",
       "read note.json",
-      ...written.slice(0, 3),
-      "close TEMP",
-      "rename 2.json",
-      "open r note.json.history"
+      ...written,
+      ...replaced("note.json"),
+      "rename free"
     ])
+  })
+)
+
+it.effect("shared by a host: what another process saved or deleted is durable before it is served, once", () =>
+  Effect.gen(function* () {
+    const { open, take } = yield* setUp
+    const other = yield* FaultyFs.make
+    const agent = yield* open({ sharing: "host" })
+    const { path } = yield* Effect.succeed({ path: agent.name })
+    const neighbour = yield* other.run(PersistentAgent.make({ path, schema: Note, sharing: "host" }))
+    const sync = ["open r note.json", "fsync note.json", "fstat note.json", "close note.json", ...syncDirectory]
+    yield* neighbour.save(note(1))
+    take()
+    expect(yield* agent.load).toEqual(note(1))
+    expect(take()).toEqual(["read note.json", ...sync])
+    yield* agent.load
+    expect(take()).toEqual(["read note.json"])
+    yield* neighbour.delete
+    expect(Option.isNone(yield* agent.current)).toBe(true)
+    expect(take()).toEqual(["read note.json", "read .note.json.floor", ...syncDirectory])
+    expect(Option.isNone(yield* agent.current)).toBe(true)
+    expect(take()).toEqual(["read note.json", "read .note.json.floor"])
   })
 )
 
@@ -162,6 +221,7 @@ interface Plan {
   readonly outcomes: readonly [number, number | undefined]
   readonly when: Fault["when"]
   readonly forever: boolean
+  readonly sharing: "process" | "host"
 }
 
 /** What holds after a fault, in this opening and in the next: the state is one of the two, and a save works. */
@@ -177,13 +237,13 @@ const goesOn = (agent: NoteAgent, now: number | undefined) =>
     if (now === undefined) expect(kept).toEqual([3])
   })
 
-const oneFault = ({ forever, operation, outcomes, when }: Plan, at: number, reopen: boolean) =>
+const oneFault = ({ forever, operation, outcomes, sharing, when }: Plan, at: number, reopen: boolean) =>
   Effect.gen(function* () {
     const { directory, disk, open } = yield* setUp
     const temps = () => readdirSync(directory).filter((name) => name.endsWith(".tmp"))
     const { faulted, now } = yield* Effect.scoped(
       Effect.gen(function* () {
-        const agent = yield* open({ history: "full" })
+        const agent = yield* open({ history: "full", sharing })
         yield* agent.save(note(0))
         yield* agent.save(note(1))
         disk.arm({ at, when, forever, code: codes[at % codes.length] ?? "EIO" })
@@ -203,7 +263,7 @@ const oneFault = ({ forever, operation, outcomes, when }: Plan, at: number, reop
         return { faulted, now }
       })
     )
-    if (reopen) yield* Effect.flatMap(open({ history: "full" }), (agent) => goesOn(agent, now))
+    if (reopen) yield* Effect.flatMap(open({ history: "full", sharing }), (agent) => goesOn(agent, now))
     expect(temps()).toEqual([])
     return faulted
   })
@@ -219,47 +279,57 @@ const everyFault = (plan: Plan) =>
     return at
   })
 
-for (const when of ["before", "after"] as const) {
-  for (const forever of [false, true]) {
-    const which = `${forever ? "from any I/O operation on, all" : "any one I/O operation"} failing ${when} it happened`
-    it.effect(`${which} leaves the old state or the new one of a save, and the next one works`, () =>
-      Effect.gen(function* () {
-        expect(
-          yield* everyFault({ operation: (agent) => agent.save(note(2)), outcomes: [1, 2], when, forever })
-        ).toBeGreaterThan(12)
-      })
-    )
-    it.effect(`${which} leaves the state or none after a delete, and nothing comes back later`, () =>
-      Effect.gen(function* () {
-        expect(
-          yield* everyFault({ operation: (agent) => agent.delete, outcomes: [1, undefined], when, forever })
-        ).toBeGreaterThan(15)
-      })
-    )
-  }
+const everyKind = (["process", "host"] as const).flatMap((sharing) =>
+  (["before", "after"] as const).flatMap((when) => [false, true].map((forever) => ({ sharing, when, forever })))
+)
+
+for (const { forever, sharing, when } of everyKind) {
+  const which = `shared by a ${sharing}: ${forever ? "from any I/O operation on, all" : "any one I/O operation"} failing ${when} it happened`
+  it.effect(`${which} leaves the old state or the new one of a save, and the next one works`, () =>
+    Effect.gen(function* () {
+      expect(
+        yield* everyFault({ operation: (agent) => agent.save(note(2)), outcomes: [1, 2], when, forever, sharing })
+      ).toBeGreaterThan(12)
+    })
+  )
+  it.effect(`${which} leaves the state or none after a delete, and nothing comes back later`, () =>
+    Effect.gen(function* () {
+      expect(
+        yield* everyFault({ operation: (agent) => agent.delete, outcomes: [1, undefined], when, forever, sharing })
+      ).toBeGreaterThan(15)
+    })
+  )
 }
 
-it.effect("any one I/O operation failing while opening is typed, and the next opening works", () =>
-  Effect.gen(function* () {
-    const { disk, open, openFamily } = yield* setUp
-    yield* Effect.scoped(Effect.flatMap(open(), (agent) => Effect.andThen(agent.save(note(1)), agent.delete)))
-    yield* Effect.scoped(Effect.flatMap(open(), (agent) => agent.save(note(2))))
-    for (const opening of [Effect.asVoid(Effect.flatMap(open(), (agent) => agent.load)), Effect.asVoid(openFamily())]) {
-      for (let at = 0; ; at++) {
-        disk.arm({ at, code: codes[at % codes.length] ?? "EIO", when: "before" })
-        const exit = yield* Effect.exit(Effect.scoped(opening))
-        const faulted = disk.count > at
-        disk.arm(undefined)
-        if (Exit.isFailure(exit)) {
-          expect(Option.getOrUndefined(Exit.findErrorOption(exit))?._tag).toBe("StorageUnavailable")
+for (const sharing of ["process", "host"] as const)
+  it.effect(
+    `shared by a ${sharing}: any one I/O operation failing while opening is typed, and the next opening works`,
+    () =>
+      Effect.gen(function* () {
+        const { disk, open, openFamily } = yield* setUp
+        yield* Effect.scoped(
+          Effect.flatMap(open({ sharing }), (agent) => Effect.andThen(agent.save(note(1)), agent.delete))
+        )
+        yield* Effect.scoped(Effect.flatMap(open({ sharing }), (agent) => agent.save(note(2))))
+        for (const opening of [
+          Effect.asVoid(Effect.flatMap(open({ sharing }), (agent) => agent.load)),
+          Effect.asVoid(openFamily({ sharing }))
+        ]) {
+          for (let at = 0; ; at++) {
+            disk.arm({ at, code: codes[at % codes.length] ?? "EIO", when: "before" })
+            const exit = yield* Effect.exit(Effect.scoped(opening))
+            const faulted = disk.count > at
+            disk.arm(undefined)
+            if (Exit.isFailure(exit)) {
+              expect(Option.getOrUndefined(Exit.findErrorOption(exit))?._tag).toBe("StorageUnavailable")
+            }
+            yield* Effect.scoped(opening)
+            if (!faulted) break
+            expect(at).toBeLessThan(50)
+          }
         }
-        yield* Effect.scoped(opening)
-        if (!faulted) break
-        expect(at).toBeLessThan(50)
-      }
-    }
-  })
-)
+      })
+  )
 
 it.effect("a write whose last fsync failed is announced once it is found durable, and only then listed", () =>
   Effect.gen(function* () {
