@@ -4,6 +4,8 @@ import { Data } from "effect"
 export class LawViolation extends Data.TaggedError("LawViolation")<{
   readonly subject: string
   readonly law: string
+  /** What the law says. */
+  readonly rule?: string | undefined
   /** The commands of the smallest case found, one a line. */
   readonly script: ReadonlyArray<string>
   /** What was expected and what was seen. */
@@ -13,6 +15,9 @@ export class LawViolation extends Data.TaggedError("LawViolation")<{
 }> {
   override get message() {
     const script = this.script.map((line, i) => `  ${i + 1}. ${line}`).join("\n")
-    return `"${this.subject}" breaks the law "${this.law}".\n\nSmallest script:\n${script}\n\nEvidence: ${this.evidence}\n\nRepeat it with LAWS_REPLAY=${this.replay}`
+    const rule = this.rule === undefined ? "" : `\n\nThe law: ${this.rule}`
+    const steps = script === "" ? "" : `\n\nSmallest script:\n${script}`
+    const repeat = this.replay === "" ? "" : `\n\nRepeat it with LAWS_REPLAY=${this.replay}`
+    return `"${this.subject}" breaks the law "${this.law}".\n\nEvidence: ${this.evidence}${steps}${rule}${repeat}`
   }
 }

@@ -5,7 +5,7 @@
  * Laws.suite(it, { name: "MyAgent", schema: Account, open: (site) => MyAgent.make({ path: site.path("account") }) })
  * ```
  */
-import { Array as Arr, Cause, Effect, Exit, Random } from "effect"
+import { Array as Arr, Cause, Effect, Exit, FileSystem, Random } from "effect"
 import * as Claims from "../agents/Claims.ts"
 import { toCodec } from "../schema/Codec.ts"
 import { Broken, live, runCase } from "./internal/case.ts"
@@ -13,20 +13,23 @@ import { checker } from "./internal/checker.ts"
 import * as Gen from "./internal/gen.ts"
 import * as Same from "./internal/same.ts"
 import * as Token from "./internal/token.ts"
-import type { Law, Settings, World } from "./internal/world.ts"
+import type { Budget, CheckedResult, Law, Settings, World } from "./internal/world.ts"
 import { LawViolation } from "./LawViolation.ts"
 import { all } from "./laws/all.ts"
 import { opens } from "./laws/claims.ts"
-import type { Outcome, Report } from "./Report.ts"
+import * as Report from "./Report.ts"
+import * as Site from "./Site.ts"
 import type { Subject } from "./Subject.ts"
 
-/** `quick`: an agent in under 2 s. `ci`: under 60 s. `soak`: some minutes. */
-export type Budget = "quick" | "ci" | "soak"
+export type {
+  /** `quick`: an agent in under 2 s. `ci`: under 60 s. `soak`: 10 000 cases a law, which takes long. */
+  Budget
+} from "./internal/world.ts"
 
 const budgets: Record<Budget, Omit<Settings, "seed">> = {
-  quick: { budget: "quick", runs: 60, millis: 80, size: 6, patience: 10_000 },
-  ci: { budget: "ci", runs: 1_500, millis: 2_500, size: 12, patience: 20_000 },
-  soak: { budget: "soak", runs: 100_000, millis: 30_000, size: 24, patience: 60_000 }
+  quick: { budget: "quick", runs: 60, millis: 80, size: 6, shrinkMillis: 3_000, patience: 10_000 },
+  ci: { budget: "ci", runs: 1_500, millis: 1_500, size: 12, shrinkMillis: 10_000, patience: 20_000 },
+  soak: { budget: "soak", runs: 10_000, millis: 600_000, size: 24, shrinkMillis: 30_000, patience: 60_000 }
 }
 
 /** How to run the laws. */
@@ -34,7 +37,7 @@ export interface Options {
   readonly budget?: Budget | undefined
   /** Start of all choices. Default: random; the report and every replay token hold it. */
   readonly seed?: number | undefined
-  /** Repeats the case of one violation instead of everything. */
+  /** Repeats the case of one violation instead of everything. Default: `LAWS_REPLAY`, if it names this subject. */
   readonly replay?: string | undefined
   /** Only these laws. Default: all. */
   readonly laws?: ReadonlyArray<string> | undefined
@@ -46,7 +49,7 @@ export interface Options {
 export const names: ReadonlyArray<string> = all.map((law) => law.name)
 
 /** Runs the laws against a subject: a report of what was tried, or the first violation. */
-export const check = <S>(subject: Subject<S>, options: Options = {}): Effect.Effect<Report, LawViolation> =>
+export const check = <S>(subject: Subject<S>, options: Options = {}): Effect.Effect<Report.Report, LawViolation> =>
   live(Effect.flatMap(prepare(subject, options), (prepared) => checkPrepared(prepared, options.laws)))
 
 /** What `check` does first, and `suite` once for all its tests. */
@@ -57,7 +60,7 @@ interface Prepared<in out S> {
 
 const prepare = <S>(subject: Subject<S>, options: Options): Effect.Effect<Prepared<S>, LawViolation> =>
   Effect.gen(function* () {
-    const { replay } = options
+    const replay = options.replay ?? replayOf(subject.name)
     const token = replay === undefined ? undefined : Token.parse(replay)
     if (token === null) {
       const evidence = "the replay token is not one of this suite"
@@ -80,31 +83,48 @@ const prepare = <S>(subject: Subject<S>, options: Options): Effect.Effect<Prepar
 const checkPrepared = <S>(
   { token, world }: Prepared<S>,
   only: ReadonlyArray<string> | undefined
-): Effect.Effect<Report, LawViolation> =>
+): Effect.Effect<Report.Report, LawViolation> =>
   Effect.gen(function* () {
     const wanted = token === undefined ? only : [token.law]
     const laws = all.filter((law) => wanted === undefined || wanted.includes(law.name))
-    const outcomes: Array<Outcome> = []
+    const outcomes: Array<Report.Outcome> = []
     for (const law of laws) outcomes.push(yield* checkLaw(law, world, token?.case))
     const { budget, seed } = world.settings
     return { subject: world.subject.name, claims: Claims.describe(world.claims), budget, seed, outcomes }
   })
 
-const checkLaw = <S>(law: Law, world: World<S>, replay: string | undefined): Effect.Effect<Outcome, LawViolation> =>
+const checkLaw = <S>(
+  law: Law,
+  world: World<S>,
+  replay: string | undefined
+): Effect.Effect<Report.Outcome, LawViolation> =>
   Effect.gen(function* () {
     const plan = law.plan(world)
     if ("skipped" in plan) return { _tag: "Skipped", law: law.name, reason: plan.skipped }
-    const result = yield* plan.check(checker(replay))
-    if (result._tag === "Kept") return { _tag: "Kept", law: law.name, counts: result.counts }
+    const started = performance.now()
+    const checked = yield* plan.check(checker(replay))
+    const result = checked._tag === "Kept" ? whole(checked) : checked
+    if (result._tag === "Kept") {
+      const { counts } = result
+      return { _tag: "Kept", law: law.name, counts, millis: performance.now() - started }
+    }
     const { budget, seed } = world.settings
     return yield* new LawViolation({
       subject: world.subject.name,
       law: law.name,
+      rule: law.rule,
       script: result.script,
       evidence: result.evidence,
       replay: Token.format({ subject: world.subject.name, law: law.name, budget, seed, case: result.token })
     })
   })
+
+/** A law that could not decide some of its cases has not shown anything. */
+const whole = (kept: CheckedResult & { readonly _tag: "Kept" }): CheckedResult => {
+  const undecided = kept.counts["undecided"] ?? 0
+  if (undecided === 0) return kept
+  return { _tag: "Broken", script: [], evidence: `${undecided} cases could not be decided`, token: "" }
+}
 
 /** Opens the agent once, to learn what it claims and which sampled states it accepts. */
 const makeWorld = <S>(subject: Subject<S>, settings: Settings): Effect.Effect<World<S>, LawViolation> =>
@@ -115,7 +135,8 @@ const makeWorld = <S>(subject: Subject<S>, settings: Settings): Effect.Effect<Wo
       new LawViolation({
         subject: subject.name,
         law: opens.name,
-        script: ["open"],
+        rule: opens.rule,
+        script: ["open, save some states of the schema"],
         evidence,
         replay: Token.format({ subject: subject.name, law: opens.name, ...settings, case: "" })
       })
@@ -142,6 +163,8 @@ const makeWorld = <S>(subject: Subject<S>, settings: Settings): Effect.Effect<Wo
         history: "none"
       },
       carried: { durability: "volatile", consistency: "lastWriteWins", sharing: "process", history: "none" },
+      onFiles: yield* takesFileSystem(subject),
+      noFiles,
       codec,
       same,
       states,
@@ -177,11 +200,28 @@ const makeWorld = <S>(subject: Subject<S>, settings: Settings): Effect.Effect<Wo
     return world
   })
 
+const noFiles = FileSystem.makeNoop({})
+
+/** Whether an agent, when it is opened, looks at the `FileSystem` that it is given. What comes of the opening is not asked. */
+const takesFileSystem = <S>(subject: Subject<S>): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    let looked = false
+    const watched = new Proxy(noFiles, {
+      get: (target, name) => {
+        looked = true
+        return Reflect.get(target, name)
+      }
+    })
+    const opened = Effect.scoped(Effect.flatMap(Site.temporary, (site) => subject.open(site)))
+    return Effect.map(Effect.exit(Effect.provideService(opened, FileSystem.FileSystem, watched)), () => looked)
+  })
+
 const sameClaims = (a: Claims.Claims, b: Claims.Claims): boolean =>
   a.durability === b.durability &&
   a.consistency === b.consistency &&
   a.sharing === b.sharing &&
-  Claims.historyLength(a.history) === Claims.historyLength(b.history)
+  Claims.historyLength(a.history) === Claims.historyLength(b.history) &&
+  Claims.historyMost(a.history) === Claims.historyMost(b.history)
 
 /** The part of a test runner's `it` that `suite` needs. */
 export type It = (name: string, test: (context: TestContext) => Promise<void>, timeout?: number) => unknown
@@ -193,11 +233,13 @@ export interface TestContext {
 
 /**
  * Registers one test a law with the `it` of vitest or `@effect/vitest`. `LAWS_BUDGET` chooses the budget, `LAWS_REPLAY`
- * repeats one case; laws that the agent does not claim show as skipped, with the reason.
+ * repeats one case, `LAWS_REPORT=1` prints what was tried; laws that the agent does not claim show as skipped, with the
+ * reason.
  */
 export const suite = <S>(it: It, subject: Subject<S>, options: Options = {}): void => {
   const settings = { ...options, ...fromEnvironment(options) }
   let prepared: Promise<Prepared<S>> | undefined
+  const outcomes: Array<Report.Outcome> = []
   for (const name of names) {
     it(`${subject.name}: ${name}`, async (context) => {
       const token = settings.replay === undefined ? undefined : Token.parse(settings.replay)
@@ -205,8 +247,11 @@ export const suite = <S>(it: It, subject: Subject<S>, options: Options = {}): vo
         return void context.skip("another case is replayed")
       prepared ??= run(prepare(subject, settings))
       const report = await run(checkPrepared(await prepared, [name]))
+      outcomes.push(...report.outcomes)
+      if (name === names.at(-1) && process.env["LAWS_REPORT"] === "1")
+        process.stdout.write(`${Report.format({ ...report, outcomes })}\n`)
       for (const outcome of report.outcomes) if (outcome._tag === "Skipped") context.skip(outcome.reason)
-    }, 600_000)
+    }, 3_600_000)
   }
 }
 
@@ -215,6 +260,12 @@ const run = async <A>(effect: Effect.Effect<A, LawViolation>): Promise<A> => {
   const exit = await Effect.runPromiseExit(live(effect))
   if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
   return exit.value
+}
+
+/** `LAWS_REPLAY`, if it is the token of this subject. */
+const replayOf = (subject: string): string | undefined => {
+  const replay = process.env["LAWS_REPLAY"] ?? ""
+  return Token.parse(replay)?.subject === subject ? replay : undefined
 }
 
 const fromEnvironment = (options: Options): Pick<Options, "budget" | "replay"> => {

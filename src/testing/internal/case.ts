@@ -1,4 +1,4 @@
-import { Cause, Clock, Context, Data, Effect, Exit, Fiber, Option, Scope } from "effect"
+import { Cause, Clock, Context, Data, Effect, Exit, Fiber, FileSystem, Option, Scope } from "effect"
 import type { DataAgent } from "../../agents/DataAgent.ts"
 import { isStateError, type StateError } from "../../agents/StateError.ts"
 import * as Site from "../Site.ts"
@@ -20,6 +20,7 @@ export class Case<in out S> {
   /** What is being done, for the report of a case that hangs. */
   doing = "nothing yet"
   readonly #counts: Map<string, number>
+  readonly #processes: Array<FileSystem.FileSystem> = []
 
   constructor(world: World<S>, site: Site.Site, counts: Map<string, number>) {
     this.world = world
@@ -81,12 +82,37 @@ export class Case<in out S> {
 
   /** Opens the agent in a scope of its own. */
   get open(): Effect.Effect<Opened<S>, Broken, Scope.Scope> {
+    return this.openAs(0)
+  }
+
+  /** The same, as another process would where the disk is simulated: nothing inside this process is shared. */
+  openAs(process: number): Effect.Effect<Opened<S>, Broken, Scope.Scope> {
     return Effect.gen({ self: this }, function* () {
       const scope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => Scope.close(scope, exit))
-      const opening = Effect.provideService(this.world.subject.open(this.site), Scope.Scope, scope)
+      const opening = Effect.provideService(
+        this.onDisk(this.world.subject.open(this.site), process),
+        Scope.Scope,
+        scope
+      )
       const agent = yield* this.must("open", opening)
       return { agent, close: this.must("close", Scope.close(scope, Exit.void)) }
     })
+  }
+
+  /** Gives an opening the disk of the site, as a process sees it. */
+  onDisk<A, E, R>(
+    opening: Effect.Effect<A, E, R>,
+    process = 0
+  ): Effect.Effect<A, E, Exclude<R, FileSystem.FileSystem>> {
+    return Effect.suspend(() => Effect.provideService(opening, FileSystem.FileSystem, this.#fileSystem(process)))
+  }
+
+  #fileSystem(process: number): FileSystem.FileSystem {
+    const { world, site } = this
+    if (!world.onFiles) return world.noFiles
+    const fileSystem = this.#processes[process] ?? (process === 0 ? site.disk.fileSystem : site.disk.process())
+    this.#processes[process] = fileSystem
+    return fileSystem
   }
 }
 
@@ -99,8 +125,12 @@ export interface Opened<in out S> {
 const describe = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.findErrorOption(cause)
   if (Option.isSome(error))
-    return error.value instanceof Broken ? error.value.evidence : `failed: ${String(error.value)}`
-  return `died, which no operation may: ${String(Cause.squash(cause))}`
+    return error.value instanceof Broken
+      ? error.value.evidence
+      : isStateError(error.value)
+        ? `failed, and must not: ${error.value._tag}: ${error.value.message}`
+        : `failed with what is no StateError (what a driver throws becomes StorageUnavailable): ${String(error.value)}`
+  return `died, which no operation may (what a driver throws becomes StorageUnavailable): ${String(Cause.squash(cause))}`
 }
 
 // The laws look at real back ends, so their patience is measured on the real clock, whatever clock the caller has.
@@ -114,19 +144,20 @@ export const live = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, 
 export const runCase = <S>(
   world: World<S>,
   counts: Map<string, number>,
-  holds: (run: Case<S>) => Effect.Effect<void, Broken, Scope.Scope>
+  holds: (run: Case<S>) => Effect.Effect<void, Broken, Scope.Scope>,
+  patience = world.settings.patience
 ): Effect.Effect<true, Broken> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const run = new Case(world, yield* Site.make, counts)
+      const run = new Case(world, yield* world.onFiles ? Site.simulated : Site.temporary, counts)
       // Detached, since what hangs may well be uninterruptible.
       const fiber = yield* Effect.forkDetach(Effect.scoped(holds(run)))
-      const exit = yield* Effect.onInterrupt(Effect.timeoutOption(Fiber.await(fiber), world.settings.patience), () =>
+      const exit = yield* Effect.onInterrupt(Effect.timeoutOption(Fiber.await(fiber), patience), () =>
         Effect.sync(() => fiber.interruptUnsafe())
       )
       if (Option.isNone(exit)) {
         fiber.interruptUnsafe()
-        return yield* broken(`nothing happened for ${world.settings.patience} ms in: ${run.doing}`)
+        return yield* broken(`nothing happened for ${patience} ms in: ${run.doing}`)
       }
       if (Exit.isSuccess(exit.value)) return true as const
       const error = Cause.findErrorOption(exit.value.cause)

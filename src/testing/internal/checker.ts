@@ -5,22 +5,26 @@ import type { CheckedResult, Checker, Property, World } from "./world.ts"
 
 // Each batch grows from the smallest values to the largest, so that a slow back end that gets only one sees both.
 const batchSize = { quick: 6, ci: 12, soak: 24 }
-// Shrinking a case that hangs costs the whole patience for each candidate: past this time the best so far is reported.
-const shrinkMillis = 3_000
 
 /** Checks a property in batches, until the cases or the time of the budget are used up. */
 export const checker =
   (replay: string | undefined): Checker =>
   <S, C>(world: World<S>, property: Property<S, C>) =>
     Effect.gen(function* () {
-      const { millis, seed, size } = world.settings
-      const runs = Math.min(world.settings.runs, property.atMost ?? Number.POSITIVE_INFINITY)
+      const {
+        budget,
+        millis,
+        runs: most,
+        seed,
+        size
+      } = { ...world.settings, ...property.effort?.[world.settings.budget] }
+      const runs = Math.min(most, property.atMost ?? Number.POSITIVE_INFINITY)
       const started = performance.now()
       const counts = new Map<string, number>()
       let done = 0
       for (let batch = 0; batch === 0 || (done < runs && performance.now() - started < millis); batch++) {
         const result = yield* checkBatch(world, property, counts, {
-          runs: Math.min(batchSize[world.settings.budget], runs - done),
+          runs: Math.min(batchSize[budget], runs - done),
           size,
           seed: `${seed}/${batch}`,
           replay
@@ -43,10 +47,17 @@ const checkBatch = <S, C>(
     let last: { readonly value: C; readonly error: Broken } | undefined
     const holds = (value: C) =>
       Effect.suspend((): Effect.Effect<boolean, Broken> => {
+        // Shrinking a case that hangs costs the whole patience for each candidate: past this time the best so far is told.
+        const { shrinkMillis } = world.settings
         if (options.replay === undefined && failedAt !== undefined && performance.now() - failedAt > shrinkMillis)
           return Effect.succeed(true)
         return Effect.tapError(
-          runCase(world, failedAt === undefined ? counts : new Map(), (run) => property.holds(value, run)),
+          runCase(
+            world,
+            failedAt === undefined ? counts : new Map(),
+            (run) => property.holds(value, run),
+            Math.max(world.settings.patience, property.patience ?? 0)
+          ),
           (error) =>
             Effect.sync(() => {
               failedAt ??= performance.now()

@@ -1,4 +1,4 @@
-import type { Effect, Scope } from "effect"
+import type { Effect, FileSystem, Scope } from "effect"
 import type { Claims } from "../../agents/Claims.ts"
 import type { Codec } from "../../schema/Codec.ts"
 import type { Subject } from "../Subject.ts"
@@ -6,15 +6,20 @@ import type { Broken, Case } from "./case.ts"
 import type * as Gen from "./gen.ts"
 import type { Same } from "./same.ts"
 
+/** How much is tried: see `Laws.Budget`. */
+export type Budget = "quick" | "ci" | "soak"
+
 /** How much one law may try. */
 export interface Settings {
-  readonly budget: "quick" | "ci" | "soak"
+  readonly budget: Budget
   /** The most cases a law. */
   readonly runs: number
   /** No new batch of cases begins after this many milliseconds. */
   readonly millis: number
   /** How large generated values get. */
   readonly size: number
+  /** How many milliseconds are spent on making a failing case smaller. */
+  readonly shrinkMillis: number
   /** After how many milliseconds a case counts as hung. */
   readonly patience: number
   readonly seed: number
@@ -27,6 +32,10 @@ export interface World<in out S> {
   readonly claims: Claims
   /** What the agent says of itself, at least as much. */
   readonly carried: Claims
+  /** Whether the agent takes Effect's `FileSystem` from its context, so that it runs on the simulated disk of a site. */
+  readonly onFiles: boolean
+  /** The `FileSystem` of agents that do not. */
+  readonly noFiles: FileSystem.FileSystem
   readonly codec: Codec<S>
   readonly same: Same<S>
   /** States of the schema, of any size. */
@@ -46,6 +55,10 @@ export interface Property<in out S, C> {
   readonly holds: (value: C, run: Case<S>) => Effect.Effect<void, Broken, Scope.Scope>
   /** At most this many cases, whatever the budget: for laws whose single case tries much. */
   readonly atMost?: number | undefined
+  /** Milliseconds after which a case counts as hung, if that is more than the budget's: for cases that start processes. */
+  readonly patience?: number | undefined
+  /** Cases and milliseconds in place of the budget's, for laws that want more or less than most. */
+  readonly effort?: Partial<Record<Budget, Partial<Pick<Settings, "runs" | "millis">>>> | undefined
 }
 
 /** A law applied to a subject: something to check, or why there is nothing to check. */
@@ -67,6 +80,8 @@ export type CheckedResult =
 /** One law. */
 export interface Law {
   readonly name: string
+  /** What must hold, and the mistakes that break it most often: printed with a violation, for whoever reads it. */
+  readonly rule: string
   readonly plan: <S>(world: World<S>) => Plan
 }
 

@@ -15,6 +15,7 @@ interface Aliasing<S> {
 /** Nothing that goes in or comes out can be used to change the state inside, or what another reader holds. */
 export const aliasing: Law = {
   name: "no aliasing",
+  rule: "nobody can change a state by changing an object that went in or came out. Keep a copy (or the encoded text), and hand out a new one.",
   plan: (world) =>
     property(world, {
       cases: Gen.record<Aliasing<(typeof world.pool)[0]>>({ first: world.pooled, second: world.pooled }),
@@ -88,6 +89,7 @@ export const aliasing: Law = {
 /** Two subscribers to `changes` cannot disturb each other, nor the state, by mutating what they are given. */
 export const aliasingOfChanges: Law = {
   name: "no aliasing in changes",
+  rule: "two subscribers never share an object. Hand each of them a state of its own.",
   plan: (world) =>
     property(world, {
       cases: Gen.record<Aliasing<(typeof world.pool)[0]>>({ first: world.pooled, second: world.pooled }),

@@ -1,9 +1,10 @@
 import { Effect, Fiber, Option, Stream } from "effect"
+import { historyLength } from "../../agents/Claims.ts"
 import { absent, type Change, type Revision, saved } from "../../agents/Revision.ts"
 import { broken } from "../internal/case.ts"
 import * as Gen from "../internal/gen.ts"
 import { show } from "../internal/same.ts"
-import { type Law, property } from "../internal/world.ts"
+import { type Law, property, skip } from "../internal/world.ts"
 import { provide } from "../SeededScheduler.ts"
 
 type Write<S> = { readonly how: "save" | "update" | "modify" | "compareAndSave" | "delete"; readonly state: S }
@@ -19,6 +20,7 @@ interface Watched<S> {
 /** `changes` gives every subscriber, also a slow one, the current state, then each commit once, in order. */
 export const changes: Law = {
   name: "changes give each commit once, in order",
+  rule: "`changes` gives each subscriber, slow ones too, the current state and then every commit once, deletions included, and ends with the scope. A dropping buffer, a subscription that begins after the first read, or an announcement outside the lock break it.",
   plan: (world) => {
     type S = (typeof world.pool)[0]
     const write: Gen.Gen<Write<S>> = Gen.record({
@@ -104,6 +106,7 @@ export const changes: Law = {
             }
           }
           yield* opened.close
+          run.count("schedules")
           run.doing = "waiting for changes to end with the scope"
           for (const fiber of fibers) yield* Fiber.await(fiber)
         }).pipe(provide(schedule))
@@ -116,6 +119,96 @@ const until = (millis: number, done: () => boolean): Effect.Effect<void> =>
   Effect.gen(function* () {
     const start = performance.now()
     for (let i = 0; !done() && performance.now() - start < millis; i++) {
-      yield* i < 50 ? Effect.yieldNow : Effect.sleep(1)
+      // What lives in memory settles within yields, which a seed repeats; timers, which it does not, are for real disks.
+      yield* i < 2_000 ? Effect.yieldNow : Effect.sleep(1)
     }
   })
+
+interface Shared<S> {
+  readonly first: S
+  /** Each by one of two processes. */
+  readonly writes: ReadonlyArray<{ readonly process: number; readonly state: S | undefined }>
+  readonly schedule: number
+}
+
+/**
+ * A subscriber hears of the commits of other processes too: in order, none twice, all of its own process, and always of
+ * the one that is current in the end. Where the history is full, none since the last deletion is missed.
+ */
+export const changesAcross: Law = {
+  name: "changes tell of the commits of other processes",
+  rule: "a subscriber hears of what other processes commit: in order, nothing twice, always what is current in the end, and all of it where the history is full.",
+  plan: (world) => {
+    type S = (typeof world.pool)[0]
+    if (world.claims.sharing === "process") return skip("the claim is sharing by process: nobody else writes")
+    return property(world, {
+      cases: Gen.record<Shared<S>>({
+        first: world.pooled,
+        writes: Gen.array(
+          Gen.record({
+            process: Gen.int(0, 1),
+            state: Gen.oneOf([world.pooled, world.pooled, world.pooled, Gen.always(undefined)])
+          }),
+          { minLength: 1, maxLength: 8 }
+        ),
+        schedule: Gen.int(0, 1_000_000)
+      }),
+      effort: { quick: { runs: 12 } },
+      show: ({ first, schedule, writes }) => [
+        `save ${show(first)} in process 0, and subscribe there`,
+        ...writes.map(({ process, state }) =>
+          state === undefined ? `delete in process ${process}` : `save ${show(state)} in process ${process}`
+        ),
+        `(schedule ${schedule})`
+      ],
+      holds: ({ first, schedule, writes }, run) =>
+        Effect.gen(function* () {
+          const agents = [yield* run.openAs(0), yield* run.openAs(1)].map(({ agent }) => agent)
+          const [here] = agents
+          if (here === undefined) return
+          yield* run.must("save", here.save(first))
+          const committed: Array<{ readonly name: string; readonly process: number }> = []
+          const got: Array<string> = []
+          const nameOf = (change: { readonly _tag: string; readonly revision: Revision }) =>
+            `${change._tag} ${change.revision}`
+          yield* Effect.forkChild(
+            Stream.runForEach(here.changes, (change) => Effect.sync(() => got.push(nameOf(change))))
+          )
+          yield* until(run.world.settings.patience / 4, () => got.length > 0)
+          const begin = got.length
+          for (const { process, state } of writes) {
+            const agent = agents[process] ?? here
+            run.count("commits")
+            const before = yield* run.must("current", agent.current)
+            if (state === undefined) {
+              yield* run.must("delete", agent.delete)
+              if (Option.isSome(before))
+                committed.push({ process, name: nameOf({ _tag: "Deleted", revision: before.value.revision }) })
+            } else {
+              yield* run.must("save", agent.save(state))
+              const { revision } = Option.getOrThrow(yield* run.must("current", agent.current))
+              committed.push({ process, name: nameOf({ _tag: "Saved", revision }) })
+            }
+          }
+          const last = committed.at(-1)
+          if (last === undefined) return
+          run.doing = "waiting for the last commit in changes"
+          yield* until(run.world.settings.patience / 2, () => got.at(-1) === last.name)
+          yield* Effect.repeat(Effect.yieldNow, { times: 8 })
+          run.count("schedules")
+          const heard = got.slice(begin)
+          const sinceDeletion = committed.findLastIndex(({ name }) => name.startsWith("Deleted"))
+          const isWhole = historyLength(world.carried.history) === Number.POSITIVE_INFINITY
+          const due = committed.filter(
+            ({ process }, i) => process === 0 || i === committed.length - 1 || (isWhole && i > sinceDeletion)
+          )
+          const story = `it got [${heard.join(", ")}], the commits were [${committed.map(({ name, process }) => `${name} by process ${process}`).join(", ")}]`
+          const missed = due.find(({ name }) => !heard.includes(name))
+          if (missed !== undefined) yield* broken(`the subscriber missed "${missed.name}": ${story}`)
+          const order = heard.map((name) => committed.findIndex((commit) => commit.name === name))
+          const isInOrder = order.every((at, i) => at >= 0 && at > (order[i - 1] ?? -1))
+          if (!isInOrder) yield* broken(`the subscriber got a change twice, too late, or that never was: ${story}`)
+        }).pipe(provide(schedule))
+    })
+  }
+}

@@ -7,6 +7,7 @@ import { type Law, property } from "../internal/world.ts"
 /** After its scope has closed, every operation of an agent fails with `AgentClosed`. */
 export const closed: Law = {
   name: "use after closing is typed",
+  rule: "after the scope has closed every operation fails with AgentClosed, and none answers from what is left in memory.",
   plan: (world) =>
     property(world, {
       cases: world.pooled,

@@ -54,6 +54,15 @@ export const commands = <S>(states: Gen.Gen<S>, withReopen: boolean): Gen.Gen<Co
   ])
 }
 
+const seen = (n: number): string => `the revision that was seen ${n === 0 ? "last" : `${n} before the last`}`
+
+const expecting = {
+  current: () => "the current revision",
+  absent: () => "that nothing is stored",
+  future: () => "a revision that was never given out",
+  stale: seen
+}
+
 /** A command as one line. */
 export const showCommand = <S>(command: Command<S>): string => {
   switch (command._tag) {
@@ -63,12 +72,12 @@ export const showCommand = <S>(command: Command<S>): string => {
     case "Modify":
       return `modify to ${show(command.state)}, then ${command.end}`
     case "CompareAndSave":
-      return `compareAndSave ${show(command.state)}, expecting ${command.expected === "stale" ? `known revision #${command.n}` : command.expected}`
+      return `compareAndSave ${show(command.state)}, expecting ${expecting[command.expected](command.n)}`
     case "History":
-      return `history ${show({ limit: command.limit, before: command.before === undefined ? undefined : `known revision #${command.before}` })}`
+      return `history${command.limit === undefined ? "" : `, at most ${command.limit}`}${command.before === undefined ? "" : `, before ${seen(command.before)}`}`
     case "At":
     case "Restore":
-      return `${command._tag.toLowerCase()} known revision #${command.n}`
+      return `${command._tag.toLowerCase()} ${seen(command.n)}`
     default:
       return command._tag.toLowerCase()
   }

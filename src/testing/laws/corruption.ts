@@ -1,9 +1,11 @@
-import { Effect } from "effect"
-import { broken } from "../internal/case.ts"
+import { dirname, join } from "node:path"
+import { Effect, type Scope } from "effect"
+import { broken, type Case } from "../internal/case.ts"
 import * as Gen from "../internal/gen.ts"
 import { show } from "../internal/same.ts"
 import { type Law, property, skip } from "../internal/world.ts"
 import { random } from "../SeededScheduler.ts"
+import type { Tamper } from "../Subject.ts"
 
 interface Corrupted<S> {
   readonly states: ReadonlyArray<S>
@@ -12,13 +14,41 @@ interface Corrupted<S> {
 
 const perCase = { quick: 8, ci: 100, soak: 2_000 }
 
+/** One thing that is stored: the bytes of a subject that gives access to them, or a file of the simulated disk. */
+interface Part extends Tamper {
+  readonly name: string
+}
+
+/** What is stored of a closed agent. */
+const partsOf = <S>(run: Case<S>): Effect.Effect<ReadonlyArray<Part>, unknown, Scope.Scope> => {
+  const { subject } = run.world
+  if (subject.tamper !== undefined)
+    return Effect.map(subject.tamper(run.site), (bytes) => [{ ...bytes, name: "the stored bytes" }])
+  const fs = run.site.disk.fileSystem
+  const directory = dirname(run.site.path("x"))
+  return Effect.flatMap(fs.readDirectory(directory, { recursive: true }), (names) =>
+    Effect.map(
+      Effect.filter(names, (name) =>
+        Effect.map(fs.stat(join(directory, name)), ({ type, size }) => type === "File" && size > 0n)
+      ),
+      (files) =>
+        files.sort().map((name) => ({
+          name,
+          read: fs.readFile(join(directory, name)),
+          write: (bytes) => fs.writeFile(join(directory, name), bytes)
+        }))
+    )
+  )
+}
+
 /** Every one-byte change and every truncation of what is stored is `StateCorrupt`, or shows a state that was saved. */
 export const corruption: Law = {
   name: "damaged bytes are told",
+  rule: "what is stored and then damaged is StateCorrupt, or shows a state that was saved (the last good one of a log), and is never changed on opening. Without a checksum over all bytes, the header too, some flip stays unseen.",
   plan: (world) => {
     const { settings, subject } = world
-    const { tamper } = subject
-    if (tamper === undefined) return skip("the subject gives no access to its stored bytes (tamper)")
+    if (subject.tamper === undefined && !world.onFiles)
+      return skip("the subject gives no access to its stored bytes (tamper)")
     return property(world, {
       cases: Gen.record<Corrupted<(typeof world.pool)[0]>>({
         states: Gen.array(world.pooled, { minLength: 1, maxLength: 3 }),
@@ -34,29 +64,12 @@ export const corruption: Law = {
           const opened = yield* run.open
           for (const state of states) yield* run.must("save", opened.agent.save(state))
           yield* opened.close
-          const bytes = yield* run.must("tamper", tamper(run.site))
-          const good = yield* run.must("read the bytes", bytes.read)
-          for (const damage of damages(good.length, perCase[settings.budget], random(seed))) {
-            const bad = damage.truncate
-              ? good.slice(0, damage.at)
-              : good.map((b, i) => (i === damage.at ? b ^ damage.mask : b))
-            const what = damage.truncate
-              ? `cut to ${damage.at} of ${good.length} bytes`
-              : `byte ${damage.at} of ${good.length} changed by ${damage.mask}`
-            run.count(damage.truncate ? "truncations" : "flips")
-            yield* run.must("write the bytes", bytes.write(bad))
-            const answer = yield* run.attempt(
-              `open and load, ${what}`,
-              Effect.scoped(Effect.flatMap(subject.open(run.site), (agent) => agent.load))
-            )
-            if (answer.ok) yield* run.oneOf(`load, ${what}`, states, answer.value)
-            else if (answer.error._tag === "StateCorrupt") {
-              const left = yield* run.must("read the bytes", bytes.read)
-              if (!Buffer.from(left).equals(bad)) yield* broken(`${what}: the damaged bytes were changed on opening`)
-            } else if (!(damage.truncate && bytes.log === true && answer.error._tag === "StateNotFound"))
-              yield* broken(`${what}: failed with ${answer.error._tag}, expected StateCorrupt`)
+          for (const part of yield* run.must("look at what is stored", partsOf(run))) {
+            const good = yield* run.must(`read ${part.name}`, part.read)
+            for (const damage of damages(good.length, perCase[settings.budget], random(seed)))
+              yield* damaged(run, states, part, good, damage)
+            yield* run.must(`write ${part.name}`, part.write(good))
           }
-          yield* run.must("write the bytes", bytes.write(good))
           const again = yield* run.open
           for (const last of states.slice(-1))
             yield* run.same("load of the undamaged bytes", last, yield* run.must("load", again.agent.load))
@@ -64,6 +77,25 @@ export const corruption: Law = {
     })
   }
 }
+
+const damaged = <S>(run: Case<S>, states: ReadonlyArray<S>, part: Part, good: Uint8Array, damage: Damage) =>
+  Effect.gen(function* () {
+    const { subject } = run.world
+    const bad = damage.truncate ? good.slice(0, damage.at) : good.map((b, i) => (i === damage.at ? b ^ damage.mask : b))
+    const what = damage.truncate
+      ? `${part.name} cut to ${damage.at} of ${good.length} bytes`
+      : `byte ${damage.at} of ${good.length} of ${part.name} changed by ${damage.mask}`
+    run.count(damage.truncate ? "truncations" : "flips")
+    yield* run.must(`write ${part.name}`, part.write(bad))
+    const opening = Effect.scoped(Effect.flatMap(subject.open(run.site), (agent) => agent.load))
+    const answer = yield* run.attempt(`open and load, ${what}`, run.onDisk(opening))
+    if (answer.ok) return yield* run.oneOf(`load, ${what}`, states, answer.value)
+    if (answer.error._tag === "StateCorrupt") {
+      const left = yield* run.must(`read ${part.name}`, part.read)
+      if (!Buffer.from(left).equals(bad)) yield* broken(`${what}: the damaged bytes were changed on opening`)
+    } else if (!(damage.truncate && subject.log === true && answer.error._tag === "StateNotFound"))
+      yield* broken(`${what}: failed with ${answer.error._tag}, expected StateCorrupt`)
+  })
 
 type Damage = { readonly truncate: boolean; readonly at: number; readonly mask: number }
 

@@ -34,7 +34,10 @@ const plan = <S>(world: World<S>, instances: number) => {
     ],
     holds: (counting, run) =>
       Effect.gen(function* () {
-        const agents = yield* Effect.forEach(Array.from({ length: instances }), () => run.open)
+        const agents = yield* Effect.forEach(
+          Array.from({ length: instances }, (_, i) => i),
+          (process) => run.openAs(process)
+        )
         const first = agents[0]?.agent
         if (first === undefined) return
         yield* run.must("save", first.save(at(0)))
@@ -67,6 +70,7 @@ const plan = <S>(world: World<S>, instances: number) => {
           { concurrency: "unbounded", discard: true }
         )
         const total = counting.fibers * counting.times
+        run.count("schedules")
         run.count("increments", total)
         for (const { agent } of agents) {
           const got = numbers.get(world.same.key(yield* run.must("load", agent.load)))
@@ -91,6 +95,7 @@ const why = <S>(world: World<S>): string | undefined =>
 /** N fibers that increment M times count to N times M, through `update`, `modify` and `compareAndSave`. */
 export const counter: Law = {
   name: "concurrent increments are all counted",
+  rule: "what runs at once is not lost: read, change and write are one atomic step, by a lock or by compare-and-set. A check, then a pause, then a write loses updates.",
   plan: (world) => {
     const reason = why(world)
     return reason === undefined ? plan(world, 1) : skip(reason)
@@ -100,6 +105,7 @@ export const counter: Law = {
 /** The same when the fibers use agents that were opened independently of each other. */
 export const counterAcrossInstances: Law = {
   name: "concurrent increments through two open agents",
+  rule: "the same between agents that were opened independently, as two processes do: a lock in memory is not enough, the storage has to compare.",
   plan: (world) => {
     const reason = world.claims.sharing === "process" ? "the claim is sharing by process: one open agent" : why(world)
     return reason === undefined ? plan(world, 2) : skip(reason)
@@ -115,6 +121,7 @@ interface Race {
 /** Of several `compareAndSave` from one revision exactly one wins, and the others are told of the conflict. */
 export const race: Law = {
   name: "of many compareAndSave one wins",
+  rule: "compareAndSave compares and writes in one atomic step: one of many wins, the others get RevisionConflict.",
   plan: (world) => {
     const reason = why(world)
     if (reason !== undefined) return skip(reason)
@@ -139,6 +146,7 @@ export const race: Law = {
             (i) => run.attempt("compareAndSave", agent.compareAndSave(state(i), expected)),
             { concurrency: "unbounded" }
           )
+          run.count("schedules")
           run.count("contenders", contenders)
           const winners = answers.flatMap((answer, i) => (answer.ok ? [i] : []))
           if (winners.length !== 1) return yield* broken(`${winners.length} of ${contenders} won`)

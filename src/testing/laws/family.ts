@@ -179,11 +179,14 @@ class Player<in out S> {
 const noFamily = skip("the subject has no family")
 
 const open = <S>(world: World<S>, run: Case<S>): Effect.Effect<Family<S>, Broken, Scope.Scope> =>
-  world.subject.family === undefined ? broken("no family") : run.must("open the family", world.subject.family(run.site))
+  world.subject.family === undefined
+    ? broken("no family")
+    : run.must("open the family", run.onDisk(world.subject.family(run.site)))
 
 /** Scripts of single and batch operations on hostile keys agree with a map. */
 export const familyScripts: Law = {
   name: "family scripts against a model",
+  rule: "a family is a map from keys to states: batches do what the single operations do, and `keys` lists just those that have a state.",
   plan: (world) =>
     world.subject.family === undefined
       ? noFamily
@@ -218,6 +221,7 @@ export const familyScripts: Law = {
 /** Every hostile key has a state of its own, which no write to another one touches; `keys` lists exactly what is asked. */
 export const familyKeys: Law = {
   name: "hostile keys stay apart",
+  rule: "any string is a key, and no two are one: keys are opaque data in paths, patterns and queries. Escape or hash them; do not replace characters.",
   plan: (world) =>
     world.subject.family === undefined
       ? noFamily

@@ -107,6 +107,7 @@ const apply = (state: unknown, { how, place, what }: Attack): { readonly name: s
 /** Values that storage stumbles over come back equal, or are refused typed and change nothing. */
 export const hostile: Law = {
   name: "hostile values come back equal or are refused",
+  rule: "what is accepted comes back equal; what cannot be kept is refused with StateInvalid, and nothing changes silently. Let the codec of the agent encode the state, and store its payload as it is.",
   plan: (world) => {
     const attack: Gen.Gen<Attack> = Gen.record({
       place: Gen.int(0, 31),

@@ -31,6 +31,7 @@ interface Ending<S> {
 /** A write that fails, dies or is interrupted at any yield leaves the state whole and the lock free. */
 export const interruption: Law = {
   name: "a write cut short leaves state and lock as they were",
+  rule: "a write that fails, dies or is interrupted, at whatever yield, has happened whole or not at all, and gives its lock back. Release locks with acquireRelease or withPermit, not by a later step.",
   plan: (world) =>
     property(world, {
       cases: Gen.record<Ending<(typeof world.pool)[0]>>({
@@ -63,6 +64,7 @@ const holds = <S>(value: Ending<S>, run: Case<S>) =>
     const old = yield* run.must("current", agent.current)
     run.doing = ending
     const mayHaveWritten = yield* cutShort(value, run, agent)
+    run.count("schedules")
     run.count("writes cut short")
     // What follows would wait forever on a lock that was not given back; the case's patience turns that into a violation.
     const current = yield* run.must(`current after ${ending}`, agent.current)

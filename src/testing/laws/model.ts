@@ -1,5 +1,5 @@
 import { Effect, type Option } from "effect"
-import { historyLength } from "../../agents/Claims.ts"
+import { historyLength, historyMost } from "../../agents/Claims.ts"
 import * as Revision from "../../agents/Revision.ts"
 import { type Broken, broken, type Case } from "../internal/case.ts"
 
@@ -55,15 +55,23 @@ export class Model<in out S> {
       if (commit.revision !== undefined)
         return commit.revision === revision
           ? Effect.void
-          : broken(`a commit seen at revision ${commit.revision} is now at revision ${revision}`)
+          : broken(
+              `a state that had revision ${commit.revision} when it was looked at before now has revision ${revision}`
+            )
       if (!Number.isSafeInteger(revision) || revision < 1) return broken(`${revision} is not a revision`)
       const at = this.commits.indexOf(commit)
       const older = Math.max(this.#floor, ...this.commits.slice(0, at).map((other) => other.revision ?? 0))
       const newer = Math.min(...this.commits.slice(at + 1).map((other) => other.revision ?? Number.POSITIVE_INFINITY))
       if (revision <= older)
-        return broken(`revision ${revision} was given out after revision ${older}, which must be lower`)
+        return broken(
+          this.#floor >= older
+            ? `a new state has revision ${revision}, though a state that was deleted had revision ${older} already: revisions grow, and a delete must not forget how far they had come`
+            : `a newer state has revision ${revision}, an older one had ${older}: revisions grow with each commit`
+        )
       if (revision >= newer)
-        return broken(`revision ${revision} was given out before revision ${newer}, which must be higher`)
+        return broken(
+          `an older state has revision ${revision}, a newer one had ${newer}: revisions grow with each commit`
+        )
       commit.revision = revision
       this.known.push(revision)
       return Effect.void
@@ -109,11 +117,16 @@ export class Model<in out S> {
           .filter(fits)
           .reverse()
           .slice(0, limit)
-      const most = select(historyLength(carried.history))
+      const most = select(historyMost(carried.history))
       const least = select(historyLength(claims.history)).length
       if (shown.length < least || shown.length > most.length)
         return yield* broken(
           `${what} has ${shown.length} entries (revisions ${shown.map((entry) => entry.revision).join(", ")}), expected ${least === most.length ? least : `${least} to ${most.length}`}`
+        )
+      const unordered = shown.some((entry, i) => i > 0 && entry.revision >= (shown[i - 1]?.revision ?? 0))
+      if (unordered)
+        return yield* broken(
+          `${what} is not newest first: its revisions are ${shown.map((entry) => entry.revision).join(", ")}`
         )
       for (const [i, entry] of shown.entries()) {
         const commit = most[i]
@@ -128,7 +141,7 @@ export class Model<in out S> {
     const at = this.commits.findIndex((commit) => commit.revision === revision)
     const commit = this.commits[at]
     const age = this.commits.length - at
-    return commit === undefined || age > historyLength(carried.history)
+    return commit === undefined || age > historyMost(carried.history)
       ? undefined
       : { commit, certain: age <= historyLength(claims.history) }
   }

@@ -7,6 +7,7 @@ import { type Law, property, skip } from "../internal/world.ts"
 /** What is saved comes back the same, from `load`, `current` and `history`; and encoding it again changes nothing. */
 export const roundTrip: Law = {
   name: "round trip",
+  rule: "what was saved is what is loaded, from the moment on that the save is acknowledged, from `load`, `current` and `at` alike.",
   plan: (world) =>
     property(world, {
       cases: world.states,
@@ -35,6 +36,7 @@ export const roundTrip: Law = {
 /** What is saved comes back the same after the agent was closed and opened again. */
 export const reopen: Law = {
   name: "reopen round trip",
+  rule: "what was saved is there, with its revision and time, when the agent has been closed and opened again: an acknowledgement means stored.",
   plan: (world) =>
     survives(world.claims.durability, "process")
       ? property(world, {

@@ -11,6 +11,7 @@ import { Model } from "./model.ts"
 /** Random scripts of operations agree with a pure model, step by step. */
 export const scripts: Law = {
   name: "scripts against a model",
+  rule: "operations one after the other do what a pure model does: the last state saved is the one loaded; revisions grow with each commit and are never used again; history is newest first and goes with a delete; a conflict tells both revisions.",
   plan: (world) => {
     const withReopen = survives(world.claims.durability, "process")
     return property(world, {
@@ -134,7 +135,12 @@ class Player<in out S> {
     const expected: Answer<S> | undefined = current === undefined ? this.#initial : { ok: true, value: current.state }
     if (answer.ok && expected?.ok === true) return this.#run.same(what, expected.value, answer.value)
     if (answer.ok) return broken(`${what} answered a state though nothing is stored`)
-    if (answer.error._tag === "StateNotFound" && expected?.ok === false) return Effect.void
+    if (answer.error._tag === "StateNotFound")
+      return expected?.ok === false
+        ? Effect.void
+        : broken(
+            `${what} found no state, though ${current === undefined ? "there is an initial one" : "a save was acknowledged"}`
+          )
     return broken(`${what} failed: ${String(answer.error)}`)
   }
 
@@ -208,6 +214,8 @@ class Player<in out S> {
       const model = this.#model
       // Reading first is what a caller does, and it tells the model the revision that a conflict must report.
       yield* model.matchCurrent(yield* run.must("current", this.#agent.current))
+      // A cache on the way of `load` is filled, so that what does not pass it by shows.
+      yield* this.#load
       const actual = model.current?.revision ?? Revision.absent
       const expected = {
         current: actual,
@@ -219,7 +227,8 @@ class Player<in out S> {
       if (answer.ok) {
         if (expected !== actual)
           return yield* broken(`compareAndSave expecting revision ${expected} succeeded though it was ${actual}`)
-        return yield* model.reveal(model.commit(command.state), answer.value)
+        yield* model.reveal(model.commit(command.state), answer.value)
+        return yield* this.#load
       }
       const { error } = answer
       if (error._tag === "StateTooLarge") return run.count("refused as too large")

@@ -1,7 +1,7 @@
 /** A right register in memory that outlives its agent, and the means to break it in one place. */
 import { type Claims, DataAgent, Family, Register, Revision } from "dgents"
 import type { Site, Subject } from "dgents/testing"
-import { Effect, Option, Schema, Stream } from "effect"
+import { Effect, Exit, Option, Schema, Stream } from "effect"
 
 export const State = Schema.Struct({
   n: Schema.Number,
@@ -33,7 +33,7 @@ export const right = (cell: Cell): Register.Register => ({
   write: (next, expected) =>
     Effect.suspend(() => {
       const actual = cell.entries.at(-1)?.revision ?? Revision.absent
-      return Effect.map(Register.check({ agent: "memory" }, expected, actual), () => {
+      return Exit.map(Register.check({ agent: "memory" }, expected, actual), () => {
         const revision = Revision.make(++cell.last)
         cell.entries.push({ ...next, revision })
         return revision
