@@ -1,28 +1,31 @@
-import { readFileSync, writeFileSync } from "node:fs"
 import { NodeFileSystem } from "@effect/platform-node"
 import { it } from "@effect/vitest"
 import { PersistentAgent } from "dgents"
 import { Laws } from "dgents/testing"
-import { Effect, type Schema } from "effect"
-import { Account, Person, Rich, Tree } from "./schemas.ts"
+import { Effect } from "effect"
+import * as Subjects from "./PersistentAgent.subjects.ts"
+import { Account } from "./schemas.ts"
 
-const run = <S>(name: string, schema: Schema.Codec<S, unknown>, history: PersistentAgent.Options<S>["history"]) =>
-  Laws.suite(it, {
-    name: `PersistentAgent of ${name}`,
-    schema,
-    claims: PersistentAgent.claims({ history }),
-    open: (site) =>
-      Effect.provide(PersistentAgent.make({ path: site.path("state.json"), schema, history }), NodeFileSystem.layer),
-    family: (site) =>
-      Effect.provide(PersistentAgent.family({ directory: site.path("family"), schema, history }), NodeFileSystem.layer),
-    tamper: (site) =>
-      Effect.succeed({
-        read: Effect.sync(() => new Uint8Array(readFileSync(site.path("state.json")))),
-        write: (bytes) => Effect.sync(() => writeFileSync(site.path("state.json"), bytes))
-      })
-  })
+Laws.suite(it, Subjects.accounts)
+Laws.suite(it, Subjects.everything)
+Laws.suite(it, Subjects.persons)
+Laws.suite(it, Subjects.trees)
+Laws.suite(it, Subjects.aged)
+Laws.suite(it, Subjects.shared)
+Laws.suite(it, Subjects.sharedWithoutHistory)
 
-run("accounts, full history", Account, "full")
-run("all kinds of values, no history", Rich, "none")
-run("class instances, three kept", Person, { bounded: 3 })
-run("trees, two kept", Tree, { bounded: 2 })
+// The simulated disk answers as Node's file system does; this shows that the agent gets along with Node's own.
+Laws.suite(it, {
+  name: "PersistentAgent on a real disk",
+  schema: Account,
+  open: (site) =>
+    Effect.provide(
+      PersistentAgent.make({ path: site.path("state.json"), schema: Account, history: "full", sharing: "host" }),
+      NodeFileSystem.layer
+    ),
+  family: (site) =>
+    Effect.provide(
+      PersistentAgent.family({ directory: site.path("family"), schema: Account, sharing: "host" }),
+      NodeFileSystem.layer
+    )
+})
