@@ -149,6 +149,19 @@ export const json = <S>(
   schema: Schema.Codec<S, unknown>,
   options?: { /** Spaces of indentation; 0 (the default) is compact. */ readonly indent?: number | undefined }
 ): Codec<S> => {
+  const indent = options?.indent ?? 0
+  const known = made.get(schema) ?? new Map<number, Codec<unknown>>()
+  made.set(schema, known)
+  // Sound: what is kept under a schema was made from it.
+  const codec = (known.get(indent) as Codec<unknown> as Codec<S> | undefined) ?? makeJson(schema, indent)
+  known.set(indent, codec as Codec<unknown>)
+  return codec
+}
+
+// Programs open many agents of one schema, and analysing one takes longer than opening a file.
+const made = new WeakMap<object, Map<number, Codec<unknown>>>()
+
+const makeJson = <S>(schema: Schema.Codec<S, unknown>, indent: number): Codec<S> => {
   const codec = Schema.toCodecJson(schema)
   const type = Schema.toType(schema)
   Jit.enable(codec.ast, SchemaAST.flip(codec.ast))
@@ -159,7 +172,6 @@ export const json = <S>(
   const equals = mayChange(schema.ast, codec.ast) ? Schema.toEquivalence(type) : undefined
   const unbounded = isUnbounded(codec.ast)
   const parseText = mayEscapeKeys(codec.ast) ? parseEscapedKeys : JSON.parse
-  const indent = options?.indent ?? 0
 
   const decode = (payload: Payload): Exit.Exit<S, CodecError> =>
     guarded(() => {
