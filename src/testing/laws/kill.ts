@@ -5,7 +5,7 @@ import { processPlan } from "../internal/processes/plan.ts"
 import { type Law, skip } from "../internal/world.ts"
 
 // Each case has a site of its own, at which so many processes are killed, one after another.
-const kills = { quick: 2, ci: 5, soak: 10 }
+const kills = { quick: 0, ci: 5, soak: 10 }
 
 /** After a kill -9 at any moment all that was acknowledged is there, and the operation under way is done or is not. */
 export const kill: Law = {
@@ -18,7 +18,7 @@ export const kill: Law = {
     return processPlan(world, {
       cases: Gen.record({ seed: Gen.int(0, 2 ** 31 - 1) }),
       show: ({ seed }) => [`open the agent, work until a SIGKILL, and that ${rounds} times`, `(choices from ${seed})`],
-      effort: { quick: { runs: 1 }, ci: { runs: 10, millis: 60_000 }, soak: { runs: 100, millis: 600_000 } },
+      effort: { ci: { runs: 10, millis: 60_000 }, soak: { runs: 100, millis: 600_000 } },
       holds: ({ seed }, common, { server }) => killRounds({ ...common, claims: world.claims, rounds, seed, server })
     })
   }

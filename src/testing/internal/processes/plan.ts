@@ -21,6 +21,8 @@ export interface ProcessProperty<in out S, C> extends Omit<Property<S, C>, "hold
 export const processPlan = <S, C>(world: World<S>, { holds, ...property }: ProcessProperty<S, C>): Plan => {
   const { module } = world.subject
   if (module === undefined) return skip("the subject does not say from which `module` another process can import it")
+  if (world.settings.budget === "quick")
+    return skip("a process takes longer to start than the budget quick has: this is for ci and soak")
   return {
     check: (check) =>
       Effect.scoped(
