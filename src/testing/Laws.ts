@@ -43,6 +43,8 @@ export interface Options {
   readonly laws?: ReadonlyArray<string> | undefined
   /** Milliseconds after which a case counts as hung. */
   readonly patience?: number | undefined
+  /** Milliseconds a law, in place of the budget's: with many, the number of cases decides, and not how busy the machine is. */
+  readonly millis?: number | undefined
 }
 
 /** The names of all laws, in the order in which they run. */
@@ -75,6 +77,7 @@ const prepare = <S>(subject: Subject<S>, options: Options): Effect.Effect<Prepar
     const settings: Settings = {
       ...budgets[token?.budget ?? options.budget ?? "quick"],
       ...(options.patience === undefined ? {} : { patience: options.patience }),
+      ...(options.millis === undefined ? {} : { given: { millis: options.millis } }),
       seed: token?.seed ?? options.seed ?? (yield* Random.nextIntBetween(0, 2 ** 31))
     }
     return { world: yield* makeWorld(subject, settings), token }

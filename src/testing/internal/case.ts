@@ -1,4 +1,4 @@
-import { Cause, Clock, Context, Data, Effect, Exit, Fiber, FileSystem, Option, Scope } from "effect"
+import { Cause, Clock, Context, Data, Effect, Exit, Fiber, FileSystem, Option, PlatformError, Scope } from "effect"
 import type { DataAgent } from "../../agents/DataAgent.ts"
 import { isStateError, type StateError } from "../../agents/StateError.ts"
 import * as Site from "../Site.ts"
@@ -51,9 +51,12 @@ export class Case<in out S> {
         onFailure: (cause): Effect.Effect<Answer<A>, Broken> => {
           if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
           const error = Cause.findErrorOption(cause)
-          return Option.isSome(error) && isStateError(error.value)
-            ? Effect.succeed({ ok: false, error: error.value })
-            : broken(`${what} ${describe(cause)}`)
+          if (Option.isSome(error) && isStateError(error.value))
+            return Effect.succeed({ ok: false, error: error.value })
+          const hint = Option.isSome(error)
+            ? ", which is no StateError: what a driver throws becomes StorageUnavailable"
+            : ""
+          return broken(`${what} ${describe(cause)}${hint}`)
         }
       })
     })
@@ -123,14 +126,16 @@ export interface Opened<in out S> {
 }
 
 const describe = (cause: Cause.Cause<unknown>): string => {
+  const defect = cause.reasons.find((reason) => reason._tag === "Die")?.defect
   const error = Cause.findErrorOption(cause)
-  if (Option.isSome(error))
-    return error.value instanceof Broken
-      ? error.value.evidence
-      : isStateError(error.value)
-        ? `failed, and must not: ${error.value._tag}: ${error.value.message}`
-        : `failed with what is no StateError (what a driver throws becomes StorageUnavailable): ${String(error.value)}`
-  return `died, which no operation may (what a driver throws becomes StorageUnavailable): ${String(Cause.squash(cause))}`
+  if (Option.isSome(error) && error.value instanceof Broken) return error.value.evidence
+  if (PlatformError.isPlatformError(defect))
+    return `died, which no operation may: ${String(defect)} (Effect's FileSystem makes a defect of a failed close: catch it where the file is closed)`
+  if (Option.isNone(error))
+    return `died, which no operation may (what a driver throws becomes StorageUnavailable): ${String(Cause.squash(cause))}`
+  return isStateError(error.value)
+    ? `failed, and must not: ${error.value._tag}: ${error.value.message}`
+    : `failed: ${String(error.value)}`
 }
 
 // The laws look at real back ends, so their patience is measured on the real clock, whatever clock the caller has.

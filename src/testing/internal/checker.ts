@@ -17,7 +17,7 @@ export const checker =
         runs: most,
         seed,
         size
-      } = { ...world.settings, ...property.effort?.[world.settings.budget] }
+      } = { ...world.settings, ...property.effort?.[world.settings.budget], ...world.settings.given }
       const runs = Math.min(most, property.atMost ?? Number.POSITIVE_INFINITY)
       const started = performance.now()
       const counts = new Map<string, number>()

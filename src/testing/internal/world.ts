@@ -18,6 +18,8 @@ export interface Settings {
   readonly millis: number
   /** How large generated values get. */
   readonly size: number
+  /** Milliseconds a law, whatever the budget and the law's own effort say. */
+  readonly given?: { readonly millis: number } | undefined
   /** How many milliseconds are spent on making a failing case smaller. */
   readonly shrinkMillis: number
   /** After how many milliseconds a case counts as hung. */

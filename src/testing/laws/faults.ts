@@ -1,6 +1,7 @@
 import { Effect, FileSystem } from "effect"
 import { survives } from "../../agents/Claims.ts"
 import { Broken, type Case } from "../internal/case.ts"
+import { blame } from "../internal/faults/blame.ts"
 import { Injector } from "../internal/faults/injector.ts"
 import { inTurn } from "../internal/faults/inTurn.ts"
 import type { Fault } from "../internal/faults/plan.ts"
@@ -43,9 +44,9 @@ export const honest: Law = {
         withReopen ? "lift the faults, look, reopen, look, save" : "lift the faults, look, save",
         `(${show(plan)}; schedule ${schedule})`
       ],
-      holds: ({ plan, schedule, script }, run) =>
-        Effect.gen(function* () {
-          const faults = new Injector(none)
+      holds: ({ plan, schedule, script }, run) => {
+        const faults = new Injector(none)
+        return Effect.gen(function* () {
           const player = new Player(run, { faults, open: run.onDisk(faulty(run.site, faults)) })
           yield* player.open
           faults.arm(plan)
@@ -53,7 +54,8 @@ export const honest: Law = {
           run.count("operations below", faults.count)
           run.count("faults", faults.struck)
           yield* player.recover(withReopen)
-        }).pipe(provide(schedule))
+        }).pipe(blame(faults), provide(schedule))
+      }
     })
   }
 }

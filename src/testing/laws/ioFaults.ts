@@ -1,6 +1,7 @@
 import { Effect, type FileSystem, type Scope } from "effect"
 import { survives } from "../../agents/Claims.ts"
 import { Broken, broken, type Case } from "../internal/case.ts"
+import { blame } from "../internal/faults/blame.ts"
 import { faultyFileSystem } from "../internal/faults/fileSystem.ts"
 import { countFiles } from "../internal/faults/files.ts"
 import { Injector } from "../internal/faults/injector.ts"
@@ -37,10 +38,10 @@ export const ioScripts: Law = {
         "lift the faults, look, reopen, look, save",
         `(${show(plan)})`
       ],
-      holds: ({ plan, script }, run) =>
-        Effect.gen(function* () {
-          const faults = new Injector(none)
-          const fs = faultyFileSystem(run.site.disk.fileSystem, faults)
+      holds: ({ plan, script }, run) => {
+        const faults = new Injector(none)
+        return Effect.gen(function* () {
+          const fs = faultyFileSystem(run.site.disk.fileSystem, faults, { closes: false })
           const player = new Player(run, onDisk(run, run.site, faults, fs))
           yield* player.open
           faults.arm(plan)
@@ -50,7 +51,8 @@ export const ioScripts: Law = {
           yield* player.recover(true)
           yield* player.close
           if (faults.handles !== 0) yield* broken(`${faults.handles} files are still open after closing`)
-        })
+        }).pipe(blame(faults))
+      }
     })
   }
 }
@@ -188,7 +190,7 @@ const once = <S>(
       const { pool } = run.world
       const site = yield* Site.simulated
       const faults = new Injector(none)
-      const fs: FileSystem.FileSystem = faultyFileSystem(site.disk.fileSystem, faults)
+      const fs: FileSystem.FileSystem = faultyFileSystem(site.disk.fileSystem, faults, { closes: false })
       const player = new Player(run, onDisk(run, site, faults, fs))
       yield* player.open
       for (let i = 0; i < saves; i++) yield* player.play({ _tag: "save", state: Gen.nth(pool, i) })

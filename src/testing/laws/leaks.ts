@@ -85,7 +85,7 @@ const watched = <S>(run: Case<S>) => {
       )
     }
   const faults = new Injector(none)
-  const fs = faultyFileSystem(site.disk.fileSystem, faults)
+  const fs = faultyFileSystem(site.disk.fileSystem, faults, { closes: false })
   return {
     open: Effect.provideService(world.subject.open(site), FileSystem.FileSystem, fs),
     exact: new Set(["files", "open files"]),

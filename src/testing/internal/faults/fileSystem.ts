@@ -37,7 +37,15 @@ export const ioError = (method: string, path: string, code: string): PlatformErr
 
 const half = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, Math.ceil(bytes.length / 2))
 
-export const faultyFileSystem = (below: FileSystem.FileSystem, injector: Injector): FileSystem.FileSystem => {
+/**
+ * A file system that fails. `closes` says whether a close may fail: Effect's `FileSystem` makes a defect of that, beside
+ * the error that a write may have failed with already, so that laws ask nobody to handle it.
+ */
+export const faultyFileSystem = (
+  below: FileSystem.FileSystem,
+  injector: Injector,
+  { closes = true }: { readonly closes?: boolean } = {}
+): FileSystem.FileSystem => {
   const step = <A, R = never>(
     name: string,
     path: string,
@@ -65,7 +73,7 @@ export const faultyFileSystem = (below: FileSystem.FileSystem, injector: Injecto
       // A close that fails is a defect in Effect's own file system too.
       yield* Effect.addFinalizer(() => {
         injector.handles--
-        return Effect.orDie(step("close", path, Effect.void))
+        return closes ? Effect.orDie(step("close", path, Effect.void)) : Effect.void
       })
       return faultyFile(path, file, flag)
     })

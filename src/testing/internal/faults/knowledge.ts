@@ -19,6 +19,7 @@ export class Knowledge<in out S> {
   #possible: ReadonlyArray<Option.Option<S>> = [Option.none()]
   /** Since the last deletion, oldest first. */
   #commits: Array<Commit<S>> = []
+  #answered = ""
   #last: { readonly revision: Revision; readonly key: string } | undefined
 
   constructor(run: Case<S>) {
@@ -27,6 +28,11 @@ export class Knowledge<in out S> {
 
   get mayBeAbsent(): boolean {
     return this.#possible.some(Option.isNone)
+  }
+
+  /** What the last write answered, to be told beside what does not fit it. */
+  answered(what: string, answer: string): void {
+    this.#answered = ` (the ${what} before it ${answer})`
   }
 
   acknowledged(next: Option.Option<S>): void {
@@ -53,16 +59,18 @@ export class Knowledge<in out S> {
   /** What may be stored as of now, for a copy of the storage: nothing is learned from it about the storage itself. */
   get asOfNow(): (what: string, seen: Option.Option<Revisioned<S>>) => Effect.Effect<void, Broken> {
     const possible = this.#possible
+    const answered = this.#answered
     return (what, seen) => {
       const state = Option.map(seen, (found) => found.state)
-      return Effect.asVoid(this.#match(what, state, possible))
+      return Effect.asVoid(this.#match(what, state, possible, answered))
     }
   }
 
   #match(
     what: string,
     seen: Option.Option<S>,
-    possible: ReadonlyArray<Option.Option<S>>
+    possible: ReadonlyArray<Option.Option<S>>,
+    answered = this.#answered
   ): Effect.Effect<Option.Option<S>, Broken> {
     const { same } = this.#run.world
     const fits = possible.find((one) =>
@@ -72,7 +80,8 @@ export class Knowledge<in out S> {
     )
     if (fits !== undefined) return Effect.succeed(fits)
     const list = possible.map((one) => (Option.isSome(one) ? show(one.value) : "nothing")).join(" or ")
-    return broken(`${what}: expected ${list}, got ${Option.isSome(seen) ? show(seen.value) : "nothing"}`)
+    const got = Option.isSome(seen) ? show(seen.value) : "nothing"
+    return broken(`${what}: expected ${list}, got ${got}${answered}`)
   }
 
   /** As `saw`, with the revision: a revision stands for one state, and never goes back. */

@@ -205,12 +205,20 @@ export class Player<in out S> {
 
   /** Whether a write happened, by its answer. */
   #honest(what: string, answer: Answer<unknown>): Effect.Effect<"yes" | "no" | "perhaps", Broken> {
-    if (answer.ok) return Effect.succeed("yes")
+    if (answer.ok) {
+      this.knowledge.answered(what, "was acknowledged")
+      return Effect.succeed("yes")
+    }
     switch (answer.error._tag) {
       case "StorageUnavailable":
       case "StateTooLarge":
+        this.knowledge.answered(
+          what,
+          `failed with ${answer.error._tag}, which says that it did not happen; if that cannot be known, it is WriteIndeterminate`
+        )
         return Effect.succeed("no")
       case "WriteIndeterminate":
+        this.knowledge.answered(what, "was indeterminate")
         return Effect.succeed("perhaps")
       default:
         return this.#wrong(what, answer.error)
