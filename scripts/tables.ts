@@ -3,14 +3,21 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { Cached, type Claims, EntropyConstrained, PersistentAgent, SqlAgent, VectorAgent, VolatileAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 
-type Row = readonly [name: string, where: string, claims: Claims.Claims]
+/** The claims of an agent as it is made by default, and as options change them. */
+type Row = readonly [name: string, where: string, claims: Claims.Claims, ...options: ReadonlyArray<Claims.Claims>]
 
 const full = { history: "full" } as const
 const sqlite = SqlAgent.claims({ claims: SqliteDriver.claims({ filename: "app.db" }) }, full)
 
 const rows: ReadonlyArray<Row> = [
   ["`VolatileAgent`", "memory", VolatileAgent.claims(full)],
-  ["`PersistentAgent`", "a JSON file that a person can open", PersistentAgent.claims(full)],
+  [
+    "`PersistentAgent`",
+    "a JSON file that a person can open",
+    PersistentAgent.claims(full),
+    PersistentAgent.claims({ sharing: "host" }),
+    PersistentAgent.claims({ history: { maxAge: "30 days" } })
+  ],
   ["`SqlAgent` on SQLite", "a row, and rows for its history", sqlite],
   ["`VectorAgent`", "any family; here SQLite", VectorAgent.claims(sqlite)],
   ["`Cached(SqlAgent)`", "any agent before any agent", Cached.claims(sqlite)],
@@ -24,7 +31,20 @@ const survives: Record<Claims.Durability, string> = {
   replicated: "loss of a machine"
 }
 
-const history = ({ history }: Claims.Claims): string => (history === "none" ? "none" : "none, the last n, or all")
+const sharedBy: Record<Claims.Sharing, string> = {
+  process: "fibers of one process",
+  host: "processes of one host",
+  network: "hosts on a network"
+}
+
+const sharing = (all: ReadonlyArray<Claims.Claims>): string =>
+  [...new Set(all.map((claims) => sharedBy[claims.sharing]))].join(", or ")
+
+const history = (all: ReadonlyArray<Claims.Claims>): string => {
+  if (all.every((claims) => claims.history === "none")) return "none"
+  const some = all.some((claims) => claims.history === "some") ? ", as many as fit an age or a size" : ""
+  return `none, the last n${some}, or all`
+}
 
 /** The table of what each agent promises. */
 export const claimsTable = (): string =>
@@ -32,8 +52,8 @@ export const claimsTable = (): string =>
     "| agent | where the state lives | an acknowledged write survives | consistency | shared by | history |",
     "| --- | --- | --- | --- | --- | --- |",
     ...rows.map(
-      ([name, where, claims]) =>
-        `| ${name} | ${where} | ${survives[claims.durability]} | ${claims.consistency} | fibers of one ${claims.sharing} | ${history(claims)} |`
+      ([name, where, claims, ...options]) =>
+        `| ${name} | ${where} | ${survives[claims.durability]} | ${claims.consistency} | ${sharing([claims, ...options])} | ${history([claims, ...options])} |`
     )
   ].join("\n")
 

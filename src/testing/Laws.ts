@@ -27,7 +27,7 @@ export type {
 } from "./internal/world.ts"
 
 const budgets: Record<Budget, Omit<Settings, "seed">> = {
-  quick: { budget: "quick", runs: 60, millis: 60, size: 6, shrinkMillis: 3_000, patience: 10_000 },
+  quick: { budget: "quick", runs: 60, millis: 50, size: 6, shrinkMillis: 3_000, patience: 10_000 },
   ci: { budget: "ci", runs: 1_500, millis: 1_500, size: 12, shrinkMillis: 10_000, patience: 20_000 },
   soak: { budget: "soak", runs: 10_000, millis: 600_000, size: 24, shrinkMillis: 30_000, patience: 60_000 }
 }

@@ -8,7 +8,7 @@ import * as SeededScheduler from "../SeededScheduler.ts"
 import { newDisk } from "../Site.ts"
 
 const efforts: Record<Budget, Effort> = {
-  quick: { perPoint: 16, perRun: 12, saveEvery: 4, crashEvery: 6, perRecovery: 4, litterEvery: 3 },
+  quick: { perPoint: 16, perRun: 8, saveEvery: 4, crashEvery: 6, perRecovery: 4, litterEvery: 3 },
   ci: { perPoint: 256, perRun: 200, saveEvery: 3, crashEvery: 4, perRecovery: 12, litterEvery: 2 },
   soak: { perPoint: 4_096, perRun: 4_000, saveEvery: 1, crashEvery: 1, perRecovery: 64, litterEvery: 1 }
 }

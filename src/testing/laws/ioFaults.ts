@@ -175,7 +175,7 @@ const single = <S>(
   )
 
 const times = 4
-const powerCuts = 6
+const powerCuts = 4
 
 /** One operation on a disk of its own, under a plan; then everything that must work when the faults are gone. */
 const once = <S>(

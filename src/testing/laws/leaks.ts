@@ -23,7 +23,7 @@ export const leaks: Law = {
     const outlives = survives(world.claims.durability, "process")
     return property(world, {
       cases: world.pooled,
-      atMost: world.settings.budget === "soak" ? 100 : 4,
+      atMost: { quick: 2, ci: 4, soak: 100 }[world.settings.budget],
       show: (state) => [
         `${times} times: open, save ${show(state)}, ${outlives ? "close, open, load, " : ""}delete, save, close`
       ],

@@ -282,7 +282,7 @@ export const linearizableLong: Law = {
   plan: (world) =>
     plan(world, (agents) => longCases(agents, world.settings.budget === "quick" ? longest / 20 : longest), {
       quick: { runs: 2 },
-      ci: { runs: 240, millis: 20_000 },
+      ci: { runs: 216, millis: 20_000 },
       soak: { runs: 1_000 }
     })
 }

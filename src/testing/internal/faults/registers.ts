@@ -126,6 +126,8 @@ export const faultyStateRegister = <S>(below: StateRegister<S>, injector: Inject
   }
 }
 
+const suspended = Effect.suspend
+
 /** A store whose operations are struck: those of its registers, `keys`, `readMany`, `writeMany` and `removeMany`. */
 export const faultyStore = (below: Store, injector: Injector, agent: string): Store => {
   const struck = new Struck(injector, { agent })
@@ -134,32 +136,26 @@ export const faultyStore = (below: Store, injector: Injector, agent: string): St
     place: below.place,
     at: (key) => faultyRegister(below.at(key), injector, { agent, key }),
     keys: (prefix) => struck.streaming("keys", () => below.keys(prefix)),
-    ...(readMany === undefined
-      ? {}
-      : {
-          readMany: (keys) =>
-            struck.reading(
-              "readMany",
-              Effect.suspend(() => readMany.call(below, keys))
-            )
-        }),
-    ...(writeMany === undefined
-      ? {}
-      : {
-          writeMany: (entries) =>
-            struck.writing(
-              "writeMany",
-              Effect.suspend(() => writeMany.call(below, entries))
-            )
-        }),
-    ...(removeMany === undefined
-      ? {}
-      : {
-          removeMany: (keys) =>
-            struck.writing(
-              "removeMany",
-              Effect.suspend(() => removeMany.call(below, keys))
-            )
-        })
+    readMany:
+      readMany &&
+      ((keys) =>
+        struck.reading(
+          "readMany",
+          suspended(() => readMany.call(below, keys))
+        )),
+    writeMany:
+      writeMany &&
+      ((all) =>
+        struck.writing(
+          "writeMany",
+          suspended(() => writeMany.call(below, all))
+        )),
+    removeMany:
+      removeMany &&
+      ((keys) =>
+        struck.writing(
+          "removeMany",
+          suspended(() => removeMany.call(below, keys))
+        ))
   }
 }
