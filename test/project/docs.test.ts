@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { Laws } from "dgents/testing"
 import { describe, expect, it } from "vitest"
 import { withTable } from "../../scripts/tables.ts"
 import { run } from "../examples/support.ts"
@@ -36,6 +37,10 @@ describe("the documentation", () => {
       for (const link of links)
         expect([page, link, existsSync(join(root, dirname(page), link))]).toEqual([page, link, true])
     }
+  })
+
+  it("says what each law demands", () => {
+    for (const name of Laws.names) expect(read("docs/testing.md")).toContain(name)
   })
 
   it("names npm scripts that exist", () => {

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { expect, it } from "@effect/vitest"
 import { Laws, Report } from "dgents/testing"
 import { Effect } from "effect"
@@ -60,6 +62,8 @@ for (const right of rights) {
 it("there are more mutants than the suite promises, each of them another one", () => {
   expect(new Set(all.map(({ law, name }) => `${name} ${law}`)).size).toBe(all.length)
   expect(all.length).toBeGreaterThanOrEqual(25)
+  const readme = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8")
+  expect(readme).toContain(`all ${all.length} of its own list`)
 })
 
 afterAll(() => {

@@ -119,7 +119,7 @@ const unreadable = (bytes: Buffer, where: string): Unreadable => {
   if (value === undefined) {
     return bytes.toString("latin1", 0, magic.length) === magic
       ? { kind: "damaged", reason: `it was damaged, or edited into something that is not JSON: ${where}` }
-      : { kind: "damaged", reason: "it is not a file of dgents" }
+      : { kind: "damaged", reason: "it is not a file of dgents, and not JSON" }
   }
   const found = isOurs(value) ? decodeFormat(value.dgents) : Option.none()
   if (Option.isSome(found) && found.value.format !== format) return newer(found.value.format)

@@ -10,7 +10,7 @@ import { newDisk } from "../Site.ts"
 const efforts: Record<Budget, Effort> = {
   quick: { perPoint: 16, perRun: 8, saveEvery: 4, crashEvery: 6, perRecovery: 4, litterEvery: 3 },
   ci: { perPoint: 256, perRun: 200, saveEvery: 3, crashEvery: 4, perRecovery: 12, litterEvery: 2 },
-  soak: { perPoint: 4_096, perRun: 4_000, saveEvery: 1, crashEvery: 1, perRecovery: 64, litterEvery: 1 }
+  soak: { perPoint: 4_096, perRun: 150, saveEvery: 2, crashEvery: 4, perRecovery: 24, litterEvery: 2 }
 }
 
 /** Of the many short scripts, each gets less. */
@@ -72,7 +72,7 @@ export const crash: Law = {
         schedule: Gen.int(0, 1_000_000),
         seed: Gen.int(0, 1_000_000)
       }),
-      effort: { quick: { runs: 12, millis: 100 }, ci: { runs: 1_000, millis: 15_000 } },
+      effort: { quick: { runs: 12, millis: 100 }, ci: { runs: 1_000, millis: 15_000 }, soak: { millis: 1_800_000 } },
       show,
       holds: holds(efforts[world.settings.budget])
     })
