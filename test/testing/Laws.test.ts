@@ -68,7 +68,9 @@ it.effect("a defect is a violation", () =>
   Effect.gen(function* () {
     const throwing = subject("throws", { register: () => ({ read: Effect.die(new Error("boom")) }) })
     const violation = yield* Effect.flip(Laws.check(throwing))
-    expect(violation.evidence).toContain("died, which no operation may (what a driver throws becomes StorageUnavailable): Error: boom")
+    expect(violation.evidence).toContain(
+      "died, which no operation may (what a driver throws becomes StorageUnavailable): Error: boom"
+    )
   })
 )
 
