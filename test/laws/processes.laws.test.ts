@@ -23,5 +23,5 @@ const keeps = <S>(subject: Subject<S>, laws: ReadonlyArray<string>) => {
 
 keeps(File.accounts, [kill])
 keeps(File.shared, [kill, ...shared])
-keeps(File.sharedWithoutHistory, [kill, ...shared])
+keeps(File.sharedWithoutHistory, shared.slice(0, 1))
 keeps(Sqlite.accounts, [kill])

@@ -25,6 +25,9 @@ import type { OpenFailure, States } from "./states.ts"
 import type { Current, Where, Writing } from "./stored.ts"
 import { watching } from "./watching.ts"
 
+// How many are remembered; past it, an fsync of the directory is done once more.
+const maxAbsent = 100_000
+
 /** Runs an effect as the only one of this process that changes a key. */
 export type Turn = <A, E>(where: Where, key: string, effect: Effect.Effect<A, E>) => Effect.Effect<A, E | AgentClosed>
 
@@ -146,12 +149,17 @@ export class HostStates implements States {
         if (this.#absent.get(key) !== floor) {
           // No file is no state only while there is a directory that it could be in.
           yield* files.syncNames
-          this.#absent.set(key, floor)
+          this.#noteAbsent(key, floor)
         }
       }
       this.#recent.set(key, current)
       return current
     })
+  }
+
+  #noteAbsent(key: string, floor: number): void {
+    if (this.#absent.size >= maxAbsent) this.#absent.clear()
+    this.#absent.set(key, floor)
   }
 
   /** As `look`, under the key's lock. */
@@ -199,7 +207,7 @@ export class HostStates implements States {
       yield* this.#locked(where, ".floor", Effect.andThen(files.floor.read(where), files.floor.raise(revision)))
       yield* files.remove(key)
       this.#recent.set(key, Option.none())
-      this.#absent.set(key, files.floor.revision)
+      this.#noteAbsent(key, files.floor.revision)
       this.#followed.tell(key, Option.none(), [])
       // Only now: while the state is there, so is its history.
       yield* Effect.mapError(files.history.purge(file), (error) => new Unsettled({ error }))
