@@ -35,7 +35,7 @@ const budgets: Record<Budget, Omit<Settings, "seed">> = {
 /** How to run the laws. */
 export interface Options {
   readonly budget?: Budget | undefined
-  /** Start of all choices. Default: random; the report and every replay token hold it. */
+  /** Start of all choices. Default: `LAWS_SEED`, or random; the report and every replay token hold it. */
   readonly seed?: number | undefined
   /** Repeats the case of one violation instead of everything. Default: `LAWS_REPLAY`, if it names this subject. */
   readonly replay?: string | undefined
@@ -78,7 +78,7 @@ const prepare = <S>(subject: Subject<S>, options: Options): Effect.Effect<Prepar
       ...budgets[token?.budget ?? options.budget ?? "quick"],
       ...(options.patience === undefined ? {} : { patience: options.patience }),
       ...(options.millis === undefined ? {} : { given: { millis: options.millis } }),
-      seed: token?.seed ?? options.seed ?? (yield* Random.nextIntBetween(0, 2 ** 31))
+      seed: token?.seed ?? options.seed ?? seedOfEnvironment() ?? (yield* Random.nextIntBetween(0, 2 ** 31))
     }
     return { world: yield* makeWorld(subject, settings), token }
   })
@@ -263,6 +263,11 @@ const run = async <A>(effect: Effect.Effect<A, LawViolation>): Promise<A> => {
   const exit = await Effect.runPromiseExit(live(effect))
   if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
   return exit.value
+}
+
+const seedOfEnvironment = (): number | undefined => {
+  const text = process.env["LAWS_SEED"] ?? ""
+  return /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined
 }
 
 /** `LAWS_REPLAY`, if it is the token of this subject. */

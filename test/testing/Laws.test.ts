@@ -128,6 +128,16 @@ it("LAWS_REPLAY runs the one case of the one subject that it names", async () =>
   }
 })
 
+it("LAWS_SEED makes the choices the same each time", async () => {
+  process.env["LAWS_SEED"] = "12"
+  try {
+    const { seed } = await Effect.runPromise(Laws.check(volatile, { laws: ["round trip"] }))
+    expect(seed).toBe(12)
+  } finally {
+    delete process.env["LAWS_SEED"]
+  }
+})
+
 it.effect("a schema with one state, and a state that is a bare value, have laws as well", () =>
   Effect.gen(function* () {
     const check = <S>(schema: Schema.Codec<S, unknown>) =>

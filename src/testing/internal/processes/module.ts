@@ -51,7 +51,9 @@ const isSource = import.meta.url.endsWith(".ts")
 const entry = new URL(isSource ? "./child.ts" : "./child.js", import.meta.url)
 
 /** How to run the process of a module. */
-export const command = (module: Module): { readonly args: ReadonlyArray<string>; readonly env: Readonly<Record<string, string | undefined>> } => {
+export const command = (
+  module: Module
+): { readonly args: ReadonlyArray<string>; readonly env: Readonly<Record<string, string | undefined>> } => {
   const url = urlOf(module.url)
   // Static imports: what cannot be imported is then told by Node itself, and first of all.
   const script = [
