@@ -129,12 +129,14 @@ it("LAWS_REPLAY runs the one case of the one subject that it names", async () =>
 })
 
 it("LAWS_SEED makes the choices the same each time", async () => {
+  const before = process.env["LAWS_SEED"]
   process.env["LAWS_SEED"] = "12"
   try {
     const { seed } = await Effect.runPromise(Laws.check(volatile, { laws: ["round trip"] }))
     expect(seed).toBe(12)
   } finally {
-    delete process.env["LAWS_SEED"]
+    if (before === undefined) delete process.env["LAWS_SEED"]
+    else process.env["LAWS_SEED"] = before
   }
 })
 
