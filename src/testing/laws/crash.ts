@@ -9,7 +9,7 @@ import { newDisk } from "../Site.ts"
 
 const efforts: Record<Budget, Effort> = {
   quick: { perPoint: 16, perRun: 8, saveEvery: 4, crashEvery: 6, perRecovery: 4, litterEvery: 3 },
-  ci: { perPoint: 256, perRun: 200, saveEvery: 3, crashEvery: 4, perRecovery: 12, litterEvery: 2 },
+  ci: { perPoint: 256, perRun: 60, saveEvery: 3, crashEvery: 4, perRecovery: 12, litterEvery: 3 },
   soak: { perPoint: 4_096, perRun: 150, saveEvery: 2, crashEvery: 4, perRecovery: 24, litterEvery: 2 }
 }
 
@@ -17,7 +17,7 @@ const efforts: Record<Budget, Effort> = {
 const shortEfforts: Record<Budget, Effort> = {
   ...efforts,
   ci: { ...efforts.ci, perPoint: 64, perRun: 120, crashEvery: 6 },
-  soak: efforts.ci
+  soak: { ...efforts.ci, perRun: 200 }
 }
 
 /** How long the scripts are of which every single one is tried. */
@@ -72,7 +72,7 @@ export const crash: Law = {
         schedule: Gen.int(0, 1_000_000),
         seed: Gen.int(0, 1_000_000)
       }),
-      effort: { quick: { runs: 12, millis: 100 }, ci: { runs: 1_000, millis: 15_000 }, soak: { millis: 1_800_000 } },
+      effort: { quick: { runs: 12, millis: 100 }, ci: { runs: 204, millis: 25_000 }, soak: { millis: 1_800_000 } },
       show,
       holds: holds(efforts[world.settings.budget])
     })
