@@ -48,13 +48,16 @@ const why = <S>(world: World<S>): string | undefined => {
   return world.claims.durability === "volatile" ? "the claim is volatile: nothing survives a crash" : undefined
 }
 
+const rule =
+  "after a kill, and with a claim of `power` after a power cut, the agent opens with the last acknowledged state or one attempted after it. Write a new file, fsync it, rename it, fsync the directory, then acknowledge; give records of a log a checksum; and on opening, fsync what you read before you serve it."
+
 /**
  * Whatever moment a kill or a power cut comes at, and whatever it makes of all that no fsync has made durable: the agent
  * opens, holds the last acknowledged state or one attempted after it, goes on, and a state once read never goes back.
  */
 export const crash: Law = {
   name: "a crash at any point leaves an acknowledged state",
-  rule: "after a kill, and with a claim of `power` after a power cut, the agent opens with the last acknowledged state or one attempted after it. Write a new file, fsync it, rename it, fsync the directory, then acknowledge; give records of a log a checksum; and on opening, fsync what you read before you serve it.",
+  rule,
   plan: (world) => {
     type S = (typeof world.pool)[0]
     const reason = why(world)
@@ -98,7 +101,7 @@ function* scripts<S>(world: World<S>, length: number): Generator<Script<S>> {
 /** The same in every short script, one kind of operation after every other. */
 export const crashInShortScripts: Law = {
   name: "a crash in any short script leaves an acknowledged state",
-  rule: "as for a crash at any point, in every script of a few operations.",
+  rule,
   plan: (world) => {
     const reason = why(world)
     if (reason !== undefined) return skip(reason)
