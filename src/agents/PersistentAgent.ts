@@ -67,7 +67,7 @@ interface CommonOptions<S> extends Omit<DataAgent.Options<S>, "name">, Kind {
    * file is written anew; what does not fit is `StateCorrupt` and says where. Under `sharing: "host"` edits are noticed by
    * each load, and by `changes`; else at opening, and by a family at the first use of a key.
    *
-   * The state that the edit replaced is not in the history unless this process had read it under `sharing: "host"`. An
+   * Damage that leaves JSON of the schema is taken for an edit. The state that the edit replaced is not in the history unless this process had read it under `sharing: "host"`. An
    * editor that writes in place can be caught half way: that load is `StateCorrupt`, and a later one is not.
    */
   readonly edits?: "refuse" | "adopt" | undefined

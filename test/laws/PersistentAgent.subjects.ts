@@ -52,8 +52,5 @@ export const shared = imported(
 
 export const sharedWithoutHistory = imported(
   "sharedWithoutHistory",
-  subject("class instances, no history, shared by processes, edits adopted", Person, {
-    sharing: "host",
-    edits: "adopt"
-  })
+  subject("class instances, no history, shared by processes", Person, { sharing: "host" })
 )
