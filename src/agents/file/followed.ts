@@ -47,15 +47,18 @@ export class FollowedKeys {
     return followed.revision === revision && followed.exists === exists ? undefined : followed.revision
   }
 
-  /** Tells what has happened: the entries in between, oldest first, as far as they are known, then the current one. */
-  tell(key: string, current: Current, between: ReadonlyArray<Register.Entry>): void {
+  /**
+   * Tells what has happened: the entries in between, oldest first, as far as they are known, then the current one. A
+   * deletion that others made is told with the floor, if there is one of this key alone, else with what was told last.
+   */
+  tell(key: string, current: Current, between: ReadonlyArray<Register.Entry>, floor = 0): void {
     const followed = this.#keys.get(key)
     if (followed === undefined) return
     const { exists, revision } = followed
     Object.assign(followed, positionOf(current))
     // A state that begins later was deleted and saved again.
     if (exists && (Option.isNone(current) || current.value.since > revision))
-      this.#publish(key, Revision.deleted(Revision.make(revision)))
+      this.#publish(key, Revision.deleted(Revision.make(Math.max(revision, floor))))
     if (Option.isNone(current)) return
     for (const entry of between) this.#publish(key, Revision.saved(entry))
     if (current.value.entry.revision !== revision) this.#publish(key, Revision.saved(current.value.entry))

@@ -306,6 +306,12 @@ export class HostStates implements States {
     return this.#lockedKey(where, key, this.#tell(where, key, writing, current))
   }
 
+  /** The highest revision that was deleted before this: of a single file, since the floor of a family is that of all keys. */
+  #deleted(current: Current): number {
+    if (this.#files.naming.keyed) return 0
+    return Option.isSome(current) ? current.value.since - 1 : this.#files.floor.revision
+  }
+
   /** Tells those who follow a key what others did, under its lock. */
   #tell(where: Where, key: string, writing: Writing, current: Current) {
     const files = this.#files
@@ -326,7 +332,7 @@ export class HostStates implements States {
           if (Option.isSome(found)) between.push(found.value)
         }
       }
-      this.#followed.tell(key, current, between)
+      this.#followed.tell(key, current, between, this.#deleted(current))
     })
   }
 }
