@@ -63,12 +63,13 @@ const options = {
 const main = Effect.gen(function* () {
   const { positionals, values } = yield* Effect.try({
     try: () => parseArgs({ allowPositionals: true, options }),
-    catch: (error) => `${String(error)} ${usage}`
+    // What is wrong comes first in what Node says; advice on how to quote follows, on lines of its own.
+    catch: (error) => `${error instanceof Error ? error.message.split(/\.\s|\n/, 1)[0] : String(error)}; ${usage}`
   })
   if (values.help === true) return yield* Console.log(usage)
   const folder = Path.resolve(values.folder ?? "docs")
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    return yield* Effect.fail(`${folder} is not a folder. ${usage}`)
+    return yield* Effect.fail(`${folder} is not a folder; ${usage}`)
   }
   // One memory a folder.
   const file = Path.resolve(values.data ?? `.dgents/${folder.replace(/[^\w-]+/g, "_")}.db`)

@@ -10,8 +10,8 @@
  *   save also takes a lock and reads the file, and so does a load without the lock; one of a state that another process
  *   saved makes it durable first.
  * - Fails: with `StateInvalid`, with `StateCorrupt` for a file that was edited, damaged or is not ours (it is left as it
- *   is; `edits: "adopt"` takes edited states over), with `StorageUnavailable` and what the system said or who has the
- *   file, with `WriteIndeterminate` when the last fsync fails, and with `AgentClosed` after its scope.
+ *   is; `edits: "adopt"` takes edited states over), with `StorageUnavailable` and what the system said, who has the file,
+ *   or which option is wrong, with `WriteIndeterminate` when the last fsync fails, and with `AgentClosed` after its scope.
  *
  * Effect's `FileSystem` does the I/O: provide `NodeServices.layer` of `@effect/platform-node`, or a simulated disk. Local
  * disks only: locks tell who is dead by looking at the processes of this machine.
@@ -24,6 +24,7 @@ import * as Family from "./Family.ts"
 import type { Compression } from "./file/compression.ts"
 import { canSyncDirectories } from "./file/disk.ts"
 import type { FileSharing } from "./file/fileStore.ts"
+import { checkOptions } from "./file/options.ts"
 import * as Retention from "./file/retention.ts"
 import { openDirectory, openFile } from "./file/shared.ts"
 import type { Writing } from "./file/stored.ts"
@@ -112,6 +113,7 @@ export const make = <S>(
   options: Options<S>
 ): Effect.Effect<DataAgent.DataAgent<S>, OpenError, Scope.Scope | FileSystem.FileSystem> =>
   Effect.gen(function* () {
+    yield* checkOptions(options, "path")
     const { initial, name = options.path } = options
     const codec = codecOf(options.schema)
     const { handle, store } = yield* openFile(opening(name, options.path, codec, options))
@@ -124,6 +126,7 @@ export const family = <S>(
   options: FamilyOptions<S>
 ): Effect.Effect<Family.Family<S>, OpenError, Scope.Scope | FileSystem.FileSystem> =>
   Effect.gen(function* () {
+    yield* checkOptions(options, "directory")
     const { initial, name = options.directory } = options
     const codec = codecOf(options.schema)
     const { handle, store } = yield* openDirectory(opening(name, options.directory, codec, options))

@@ -10,6 +10,7 @@ import * as Claims from "../agents/Claims.ts"
 import { toCodec } from "../schema/Codec.ts"
 import { Broken, live, runCase } from "./internal/case.ts"
 import { checker } from "./internal/checker.ts"
+import { budgetOfEnvironment, replayOfEnvironment, seedOfEnvironment } from "./internal/environment.ts"
 import * as Gen from "./internal/gen.ts"
 import * as Same from "./internal/same.ts"
 import * as Token from "./internal/token.ts"
@@ -35,7 +36,7 @@ const budgets: Record<Budget, Omit<Settings, "seed">> = {
 /** How to run the laws. */
 export interface Options {
   readonly budget?: Budget | undefined
-  /** Start of all choices. Default: `LAWS_SEED`, or random; the report and every replay token hold it. */
+  /** Start of all choices, 32 bits. Default: `LAWS_SEED`, or random; the report and every replay token hold it. */
   readonly seed?: number | undefined
   /** Repeats the case of one violation instead of everything. Default: `LAWS_REPLAY`, if it names this subject. */
   readonly replay?: string | undefined
@@ -50,7 +51,7 @@ export interface Options {
 /** The names of all laws, in the order in which they run. */
 export const names: ReadonlyArray<string> = all.map((law) => law.name)
 
-/** Runs the laws against a subject: a report of what was tried, or the first violation. */
+/** Runs the laws against a subject: a report of what was tried, or the first violation. A wrong `LAWS_SEED` is a defect. */
 export const check = <S>(subject: Subject<S>, options: Options = {}): Effect.Effect<Report.Report, LawViolation> =>
   live(Effect.flatMap(prepare(subject, options), (prepared) => checkPrepared(prepared, options.laws)))
 
@@ -237,7 +238,7 @@ export interface TestContext {
 /**
  * Registers one test a law with the `it` of vitest or `@effect/vitest`. `LAWS_BUDGET` chooses the budget, `LAWS_REPLAY`
  * repeats one case, `LAWS_REPORT=1` prints what was tried; laws that the agent does not claim show as skipped, with the
- * reason.
+ * reason. Throws where `LAWS_BUDGET` or `LAWS_SEED` is none.
  */
 export const suite = <S>(it: It, subject: Subject<S>, options: Options = {}): void => {
   const settings = { ...options, ...fromEnvironment(options) }
@@ -265,22 +266,14 @@ const run = async <A>(effect: Effect.Effect<A, LawViolation>): Promise<A> => {
   return exit.value
 }
 
-const seedOfEnvironment = (): number | undefined => {
-  const text = process.env["LAWS_SEED"] ?? ""
-  return /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined
-}
-
 /** `LAWS_REPLAY`, if it is the token of this subject. */
 const replayOf = (subject: string): string | undefined => {
-  const replay = process.env["LAWS_REPLAY"] ?? ""
-  return Token.parse(replay)?.subject === subject ? replay : undefined
+  const replay = replayOfEnvironment()
+  return replay !== undefined && Token.parse(replay)?.subject === subject ? replay : undefined
 }
 
-const fromEnvironment = (options: Options): Pick<Options, "budget" | "replay"> => {
-  const budget = process.env["LAWS_BUDGET"]
-  const replay = process.env["LAWS_REPLAY"]
-  return {
-    budget: budget === "quick" || budget === "ci" || budget === "soak" ? budget : options.budget,
-    replay: replay === undefined || replay === "" ? options.replay : replay
-  }
-}
+const fromEnvironment = (options: Options): Pick<Options, "budget" | "replay" | "seed"> => ({
+  budget: budgetOfEnvironment() ?? options.budget,
+  replay: replayOfEnvironment() ?? options.replay,
+  seed: options.seed ?? seedOfEnvironment()
+})

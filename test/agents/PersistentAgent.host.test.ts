@@ -174,7 +174,8 @@ const following = <E>(changes: Stream.Stream<{ readonly _tag: string; readonly r
     return { seen, until }
   })
 
-live("changes tell what another process commits: with a history each commit once and in order, deletions too", (dir) =>
+/** A file with a full history that another process has saved once, followed from there. */
+const followingFile = (dir: string) =>
   Effect.gen(function* () {
     const path = join(dir, "n.json")
     const options = { ...host, history: "full" } as const
@@ -183,6 +184,12 @@ live("changes tell what another process commits: with a history each commit once
     const agent = yield* counter(path, options)
     const { until } = yield* following(agent.changes)
     yield* until("Saved 1")
+    return { agent, tell, until }
+  })
+
+live("changes tell what another process commits: with a history each commit once and in order, deletions too", (dir) =>
+  Effect.gen(function* () {
+    const { tell, until } = yield* followingFile(dir)
     yield* tell("increment 40")
     const numbers = Array.from({ length: 41 }, (_, i) => `Saved ${i + 1}`)
     expect(yield* until("Saved 41")).toEqual(numbers)
@@ -195,13 +202,7 @@ live("changes tell what another process commits: with a history each commit once
 
 live("a commit of one's own is told after those of others before it", (dir) =>
   Effect.gen(function* () {
-    const path = join(dir, "n.json")
-    const options = { ...host, history: "full" } as const
-    const { tell } = yield* starting(path, options)
-    yield* tell("save 1")
-    const agent = yield* counter(path, options)
-    const { until } = yield* following(agent.changes)
-    yield* until("Saved 1")
+    const { agent, tell, until } = yield* followingFile(dir)
     for (let round = 0; round < 10; round++) {
       yield* tell("increment 3")
       yield* agent.update(({ n }) => ({ n: n + 1 }))

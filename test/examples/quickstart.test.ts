@@ -109,9 +109,19 @@ describe("quickstart", () => {
     const missing = await run(["examples/quickstart/main.ts", "--folder", join(directory, "nowhere")])
     expect(missing).toMatchObject({ code: 1 })
     expect(missing.output).toContain("is not a folder")
-    const option = await quickstart("--colour")
-    expect(option).toMatchObject({ code: 1 })
-    expect(option.output).toContain("--colour")
+    for (const [args, said] of [
+      [["--colour"], "Unknown option '--colour'"],
+      [["--colour.red"], "Unknown option '--colour.red'"],
+      [["--folder"], "Option '--folder <value>' argument missing"],
+      [["--folder", "--inspect"], "Option '--folder' argument is ambiguous"],
+      [["--inspect=yes"], "Option '--inspect' does not take an argument"]
+    ] as const) {
+      const { code, output } = await run(["examples/quickstart/main.ts", ...args])
+      expect(code).toBe(1)
+      expect(output.trim().split("\n")).toEqual([
+        `${said}; usage: npm run quickstart -- [--folder DIR] [--data FILE] [--inspect] [question]`
+      ])
+    }
     put("a.md", "Alpha lives here.\n")
     writeFileSync(data(), "this is no database, and more than a hundred bytes of it. ".repeat(20))
     const foreign = await quickstart("alpha")

@@ -128,16 +128,40 @@ it("LAWS_REPLAY runs the one case of the one subject that it names", async () =>
   }
 })
 
-it("LAWS_SEED makes the choices the same each time", async () => {
-  const before = process.env["LAWS_SEED"]
-  process.env["LAWS_SEED"] = "12"
+/** Runs with a variable of the environment set. */
+const withVariable = async <A>(name: string, value: string, use: () => Promise<A>): Promise<A> => {
+  const before = process.env[name]
+  process.env[name] = value
   try {
-    const { seed } = await Effect.runPromise(Laws.check(volatile, { laws: ["round trip"] }))
-    expect(seed).toBe(12)
+    return await use()
   } finally {
-    if (before === undefined) delete process.env["LAWS_SEED"]
-    else process.env["LAWS_SEED"] = before
+    if (before === undefined) delete process.env[name]
+    else process.env[name] = before
   }
+}
+
+// All that a run may draw, and so report.
+for (const seed of [0, 12, 2 ** 31])
+  it(`LAWS_SEED=${seed} makes the choices the same each time`, async () => {
+    const checked = () => Effect.runPromise(Laws.check(volatile, { laws: ["round trip"] }))
+    expect((await withVariable("LAWS_SEED", String(seed), checked)).seed).toBe(seed)
+    expect((await withVariable("LAWS_SEED", "", checked)).outcomes).toHaveLength(1)
+  })
+
+it("a budget or a seed of the environment that is none is told, not ignored, before anything is tried", async () => {
+  const open = () => Effect.die("it was opened")
+  const check = () => Effect.runPromise(Laws.check({ ...volatile, open }))
+  const suite = () => Promise.resolve().then(() => register((it) => Laws.suite(it, { ...volatile, open })))
+  for (const seed of ["xx", "-1", "1.5", "1e3", " ", "4294967296"])
+    for (const run of [check, suite])
+      await withVariable("LAWS_SEED", seed, () =>
+        expect(run()).rejects.toThrow(`LAWS_SEED is "${seed}": use a whole number from 0 to 4294967295`)
+      )
+  for (const budget of ["xx", "CI", " "])
+    await withVariable("LAWS_BUDGET", budget, () =>
+      expect(suite()).rejects.toThrow(`LAWS_BUDGET is "${budget}": use quick, ci or soak`)
+    )
+  for (const name of ["LAWS_BUDGET", "LAWS_SEED"]) await withVariable(name, "", suite)
 })
 
 it.effect("a schema with one state, and a state that is a bare value, have laws as well", () =>

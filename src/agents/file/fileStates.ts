@@ -13,7 +13,6 @@ import { failed, failedWrite, type IoError, isForbiddenError, Unsettled } from "
 import { corruptOf, expectCompression, type KeyFiles, type ReadFailure, type SaveFailure } from "./keyFiles.ts"
 import { HostLock, type LockTimeout, lockOf } from "./lock.ts"
 import type { Recent } from "./recent.ts"
-import { within } from "./retention.ts"
 import type { States } from "./states.ts"
 import type { Current, Where, Writing } from "./stored.ts"
 
@@ -182,17 +181,9 @@ export class FileStates implements States {
     }).pipe(Effect.mapError(failedWrite(where, "delete"))) satisfies Effect.Effect<unknown, WriteError>
   }
 
-  earlier(
-    where: Where,
-    key: string,
-    { revision, since }: { readonly revision: number; readonly since: number },
-    writing: Writing
-  ) {
+  earlier(where: Where, key: string, current: number, since: number) {
     const { history, naming } = this.#files
-    return Effect.mapBoth(history.list(where, naming.file(key), since, revision), {
-      onFailure: failed(where, "read the history"),
-      onSuccess: (all) => within(all, writing.retention)
-    })
+    return Effect.mapError(history.list(where, naming.file(key), since, current), failed(where, "read the history"))
   }
 
   earlierEntry(where: Where, key: string, revision: number, since: number) {

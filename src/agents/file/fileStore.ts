@@ -9,6 +9,7 @@ import { FileStates } from "./fileStates.ts"
 import { HostStates } from "./hostStates.ts"
 import type { KeyFiles } from "./keyFiles.ts"
 import type { Recent } from "./recent.ts"
+import { within } from "./retention.ts"
 import type { OpenFailure, States } from "./states.ts"
 import { type Current, copyEntry, type Where, type Writing } from "./stored.ts"
 
@@ -121,8 +122,11 @@ export class FileStore {
       current,
       Option.map(({ entry }) => copyEntry(entry))
     )
-    const earlier = (revision: Revision.Revision, since: number) =>
-      this.#exclusive(where, key, () => states.earlier(where, key, { revision, since }, handle))
+    const earlier = (current: Revision.Revision, since: number) =>
+      Effect.map(
+        this.#exclusive(where, key, () => states.earlier(where, key, current, since)),
+        (all) => within(all, retention)
+      )
     const earlierEntry = (revision: number, since: number) =>
       this.#exclusive(where, key, () => states.earlierEntry(where, key, revision, since))
     const oldest = Effect.map(Clock.currentTimeMillis, (now) => now - retention.millis)

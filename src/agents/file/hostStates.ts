@@ -20,7 +20,6 @@ import { corruptOf, expectCompression, type KeyFiles, type ReadFailure } from ".
 import { HostLock, type LockTimeout, lockOf } from "./lock.ts"
 import * as Names from "./names.ts"
 import type { Recent } from "./recent.ts"
-import { within } from "./retention.ts"
 import type { OpenFailure, States } from "./states.ts"
 import type { Current, Where, Writing } from "./stored.ts"
 import { watching } from "./watching.ts"
@@ -229,18 +228,10 @@ export class HostStates implements States {
     )
   }
 
-  earlier(
-    where: Where,
-    key: string,
-    { revision, since }: { readonly revision: number; readonly since: number },
-    writing: Writing
-  ) {
+  earlier(where: Where, key: string, current: number, since: number) {
     const { history, naming } = this.#files
-    const all = history.list(where, naming.file(key), since, revision)
-    return Effect.mapBoth(this.#withLog(where, key, all, []), {
-      onFailure: failed(where, "read the history"),
-      onSuccess: (all) => within(all, writing.retention)
-    })
+    const all = history.list(where, naming.file(key), since, current)
+    return Effect.mapError(this.#withLog(where, key, all, []), failed(where, "read the history"))
   }
 
   earlierEntry(where: Where, key: string, revision: number, since: number) {

@@ -7,11 +7,11 @@ import type * as Claims from "../Claims.ts"
 
 /** Limits of a history; the current state is always kept, and counted. */
 export interface Limits {
-  /** How many states. */
+  /** How many states: a whole number from 1, or `Infinity`. */
   readonly bounded?: number | undefined
-  /** How long ago a state may have been saved. */
+  /** How long ago a state may have been saved: more than 0. */
   readonly maxAge?: Duration.Input | undefined
-  /** How many bytes the earlier states may have together, as they are stored. */
+  /** How many bytes the earlier states may have together, as they are stored: from 0. */
   readonly maxBytes?: number | undefined
 }
 
@@ -33,7 +33,7 @@ export const of = (keep: Keep = "none"): Retention => {
   if (keep === "full") return { count: unlimited, millis: unlimited, bytes: unlimited }
   const { bounded = unlimited, maxAge, maxBytes = unlimited } = keep
   return {
-    count: Math.max(1, bounded),
+    count: bounded,
     millis: maxAge === undefined ? unlimited : Duration.toMillis(maxAge),
     bytes: maxBytes
   }

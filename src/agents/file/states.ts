@@ -37,12 +37,12 @@ export interface States {
   ) => Effect.Effect<Option.Option<Revision.Revision>, WriteError>
   /** The keys that have a state, as of what is durable. */
   readonly keys: (where: Where) => Stream.Stream<string, OpenFailure>
-  /** The earlier revisions within the limits of count and bytes, newest first. */
+  /** What is stored of the revisions before the current one and from `since` on, newest first. */
   readonly earlier: (
     where: Where,
     key: string,
-    current: { readonly revision: Revision.Revision; readonly since: number },
-    writing: Writing
+    current: Revision.Revision,
+    since: number
   ) => Effect.Effect<ReadonlyArray<Kept>, ReadError>
   /** One of them; none when it has been removed. */
   readonly earlierEntry: (

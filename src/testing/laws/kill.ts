@@ -4,9 +4,6 @@ import { killRounds } from "../internal/processes/killRounds.ts"
 import { processPlan } from "../internal/processes/plan.ts"
 import { type Law, skip } from "../internal/world.ts"
 
-// Each case has a site of its own, at which so many processes are killed, one after another.
-const kills = { quick: 0, ci: 5, soak: 10 }
-
 /** After a kill -9 at any moment all that was acknowledged is there, and the operation under way is done or is not. */
 export const kill: Law = {
   name: "a killed process loses nothing acknowledged",
@@ -14,7 +11,8 @@ export const kill: Law = {
   plan: (world) => {
     if (!survives(world.claims.durability, "process"))
       return skip("the state does not outlive the agent's scope: durability volatile")
-    const rounds = kills[world.settings.budget]
+    // Each case has a site of its own, at which so many processes are killed, one after another.
+    const rounds = world.settings.budget === "soak" ? 10 : 5
     return processPlan(world, {
       cases: Gen.record({ seed: Gen.int(0, 2 ** 31 - 1) }),
       show: ({ seed }) => [`open the agent, work until a SIGKILL, and that ${rounds} times`, `(choices from ${seed})`],

@@ -13,8 +13,6 @@ const why = <S>({ claims, pool }: World<S>): string | undefined =>
         ? "the schema has one state only"
         : undefined
 
-const operations = { quick: 0, ci: 60, soak: 120 }
-
 /** What several processes do at the same time, one of them killed now and then, fits one order of single steps. */
 export const processes: Law = {
   name: "several processes keep one history",
@@ -22,7 +20,7 @@ export const processes: Law = {
   plan: (world) => {
     const reason = why(world)
     if (reason !== undefined) return skip(reason)
-    const { budget } = world.settings
+    const operations = world.settings.budget === "soak" ? 120 : 60
     return processPlan(world, {
       cases: Gen.record({
         processes: Gen.int(2, 4),
@@ -31,20 +29,14 @@ export const processes: Law = {
         seed: Gen.int(0, 2 ** 31 - 1)
       }),
       show: ({ fibers, kill, processes, seed }) => [
-        `${processes} processes of ${fibers} fibers, each performing ${operations[budget]} operations`,
+        `${processes} processes of ${fibers} fibers, each performing ${operations} operations`,
         ...(kill ? ["one process is killed in the middle"] : []),
         `(choices from ${seed})`
       ],
       effort: { ci: { runs: 12, millis: 60_000 }, soak: { runs: 100, millis: 600_000 } },
-      holds: (value, common) => sharedHistory({ ...common, ...value, operations: operations[budget] })
+      holds: (value, common) => sharedHistory({ ...common, ...value, operations })
     })
   }
-}
-
-const increments = {
-  quick: { processes: 0, times: 0 },
-  ci: { processes: 4, times: 250 },
-  soak: { processes: 4, times: 1_000 }
 }
 
 /** Four processes that increment 250 times each count to 1 000. */
@@ -54,7 +46,7 @@ export const processCounter: Law = {
   plan: (world) => {
     const reason = why(world)
     if (reason !== undefined) return skip(reason)
-    const crew = increments[world.settings.budget]
+    const crew = { processes: 4, times: world.settings.budget === "soak" ? 1_000 : 250 }
     return processPlan(world, {
       cases: Gen.record({ by: Gen.pick(["update", "modify"]) }),
       show: ({ by }) => [`${crew.processes} processes ${by} to the next state, ${crew.times} times each`],
