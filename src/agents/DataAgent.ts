@@ -76,8 +76,11 @@ export interface DataAgent<in out S> extends Pipeable.Pipeable {
   readonly compareAndSave: (state: S, expected: Revision) => Effect.Effect<Revision, CompareError>
   /** Stored states, newest first, the current one included, as far back as the history claim reaches. */
   readonly history: (options?: HistoryOptions) => Stream.Stream<Revisioned<S>, ReadError>
-  /** The state as of one revision that is still kept. */
-  readonly at: (revision: Revision) => Effect.Effect<Revisioned<S>, StateNotFound | ReadError>
+  /**
+   * The state of one revision that is still kept, or the one that was current at a time: of those saved until then, the
+   * newest.
+   */
+  readonly at: (when: Revision | Date) => Effect.Effect<Revisioned<S>, StateNotFound | ReadError>
   /** The current state, then each commit once, in order, deletions included. Ends when the agent's scope closes. */
   readonly changes: Stream.Stream<Change<S>, ReadError>
   /** For authors of combinators: the storage below, and the lock that its writers hold. @internal */
@@ -168,10 +171,18 @@ class DataAgentImpl<in out S> extends Pipeable.Class implements DataAgent<S> {
 
   readonly history = (options: HistoryOptions = {}) => this.internals.register.history(options)
 
-  readonly at = (revision: Revision): Effect.Effect<Revisioned<S>, StateNotFound | ReadError> =>
-    Effect.flatMap(this.internals.register.at(revision), (found) =>
-      Option.isSome(found) ? Exit.succeed(found.value) : Effect.fail(new StateNotFound({ ...this.#where, revision }))
+  readonly at = (when: Revision | Date): Effect.Effect<Revisioned<S>, StateNotFound | ReadError> => {
+    const { register } = this.internals
+    // Nothing was saved before a date that is none.
+    const found = typeof when === "number" ? register.at(when) : register.asOf(when.getTime())
+    return Effect.flatMap(found, (found) =>
+      Option.isSome(found)
+        ? Exit.succeed(found.value)
+        : Effect.fail(
+            new StateNotFound(typeof when === "number" ? { ...this.#where, revision: when } : { ...this.#where, time: when })
+          )
     )
+  }
 
   #missing(): Effect.Effect<S, StateNotFound> {
     const { initial } = this.internals
@@ -350,18 +361,18 @@ export const history: {
   <S>(self: DataAgent<S>, options?: HistoryOptions) => self.history(options)
 )
 
-/** The state as of one revision that is still kept. */
+/** The state of one revision that is still kept, or the one that was current at a time. */
 export const at: {
-  (revision: Revision): <S>(self: DataAgent<S>) => Effect.Effect<Revisioned<S>, StateNotFound | ReadError>
-  <S>(self: DataAgent<S>, revision: Revision): Effect.Effect<Revisioned<S>, StateNotFound | ReadError>
-} = Function.dual(2, <S>(self: DataAgent<S>, revision: Revision) => self.at(revision))
+  (when: Revision | Date): <S>(self: DataAgent<S>) => Effect.Effect<Revisioned<S>, StateNotFound | ReadError>
+  <S>(self: DataAgent<S>, when: Revision | Date): Effect.Effect<Revisioned<S>, StateNotFound | ReadError>
+} = Function.dual(2, <S>(self: DataAgent<S>, when: Revision | Date) => self.at(when))
 
-/** Saves the state of an earlier revision again, as a new revision, and answers it. */
+/** Saves the state of an earlier revision or time again, as a new revision, and answers it. */
 export const restore: {
-  (revision: Revision): <S>(self: DataAgent<S>) => Effect.Effect<S, StateNotFound | WriteError>
-  <S>(self: DataAgent<S>, revision: Revision): Effect.Effect<S, StateNotFound | WriteError>
-} = Function.dual(2, <S>(self: DataAgent<S>, revision: Revision) =>
-  Effect.flatMap(self.at(revision), ({ state }) => Effect.as(self.save(state), state))
+  (when: Revision | Date): <S>(self: DataAgent<S>) => Effect.Effect<S, StateNotFound | WriteError>
+  <S>(self: DataAgent<S>, when: Revision | Date): Effect.Effect<S, StateNotFound | WriteError>
+} = Function.dual(2, <S>(self: DataAgent<S>, when: Revision | Date) =>
+  Effect.flatMap(self.at(when), ({ state }) => Effect.as(self.save(state), state))
 )
 
 /** The current state, then each commit once, in order. */

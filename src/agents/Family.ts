@@ -44,6 +44,8 @@ export interface Family<in out S> extends Pipeable.Pipeable {
   readonly deleteMany: (keys: Iterable<string>) => Effect.Effect<void, WriteError>
   /** Whether a key has a stored state. */
   readonly has: (key: string) => Effect.Effect<boolean, ReadError>
+  /** Answers a query where the storage can; see `Query`. @internal */
+  readonly query?: Store["query"]
 }
 
 /** Whether a value is a family. */
@@ -57,6 +59,7 @@ export interface StateStore<in out S> {
   readonly readMany: (keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, S>, ReadError>
   readonly writeMany: (drafts: ReadonlyMap<string, Draft<S>>) => Effect.Effect<void, WriteError>
   readonly removeMany: (keys: ReadonlyArray<string>) => Effect.Effect<void, WriteError>
+  readonly query?: Store["query"]
 }
 
 const Prototype = { ...Pipeable.Prototype, [TypeId]: TypeId } as const
@@ -71,6 +74,7 @@ export const fromStateStore = <S>(options: {
   readonly lifetime: Lifetime.Lifetime
 }): Family<S> => {
   const { claims, codec, initial, lifetime, name, store } = options
+  const { query } = store
   const locks = KeyedLock.of(store.place, `family "${name}"`)
 
   const open = <A, E>(run: () => Effect.Effect<A, E>): Effect.Effect<A, E | AgentClosed> =>
@@ -131,7 +135,14 @@ export const fromStateStore = <S>(options: {
         const all = [...new Set(keys)].filter((key) => key.isWellFormed())
         return all.length === 0 ? Effect.void : locks.holdAll(all, store.removeMany(all))
       }),
-    has: (key) => DataAgent.exists(family.at(key))
+    has: (key) => DataAgent.exists(family.at(key)),
+    query:
+      query === undefined
+        ? undefined
+        : (plan) => {
+            const answers = query(plan)
+            return answers === undefined ? undefined : open(() => answers)
+          }
   }
   return Object.assign(Object.create(Prototype) as typeof Prototype, family)
 }
@@ -146,6 +157,7 @@ const refusing = <S>(where: Where): StateRegister<S> => ({
   remove: Effect.succeed(Option.none()),
   history: () => Stream.empty,
   at: () => Effect.succeed(Option.none()),
+  asOf: () => Effect.succeed(Option.none()),
   changes: Stream.empty
 })
 
@@ -176,6 +188,7 @@ const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<P
     place: store.place,
     at,
     keys: store.keys,
+    query: store.query,
     readMany: (keys) =>
       Effect.gen(function* () {
         const states = new Map<string, S>()

@@ -6,6 +6,7 @@
  */
 import { type Effect, Exit, type Option, type Stream } from "effect"
 import type { Payload } from "../schema/Codec.ts"
+import type { Cells, Plan } from "./query/ir.ts"
 import type * as Revision from "./Revision.ts"
 import { type CompareError, type ReadError, RevisionConflict, type WriteError } from "./StateError.ts"
 
@@ -39,6 +40,8 @@ export interface Register {
   readonly history?: ((options: Revision.HistoryOptions) => Stream.Stream<Entry, ReadError>) | undefined
   /** One entry by its revision. Without it, the history is searched. */
   readonly at?: ((revision: Revision.Revision) => Effect.Effect<Option.Option<Entry>, ReadError>) | undefined
+  /** The newest entry saved at or before a time, in milliseconds since the epoch. Without it, the history is searched. */
+  readonly asOf?: ((time: number) => Effect.Effect<Option.Option<Entry>, ReadError>) | undefined
   /**
    * The current entry, then each commit once, in order, also those of other processes. Without it, the commits made
    * through this agent are announced.
@@ -78,4 +81,9 @@ export interface Store {
   readonly removeMany?:
     | ((keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, Revision.Revision>, WriteError>)
     | undefined
+  /**
+   * Answers a query about the states, which are JSON; `undefined` for one that it leaves. Without it, all states are read, and
+   * looked through in memory.
+   */
+  readonly query?: ((plan: Plan) => Effect.Effect<ReadonlyArray<Cells>, ReadError> | undefined) | undefined
 }

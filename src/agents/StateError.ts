@@ -22,9 +22,15 @@ interface Where {
   readonly key?: string | undefined
 }
 
-/** No state is stored under this agent (or at this revision), and it has no `initial`. */
-export class StateNotFound extends Data.TaggedError("StateNotFound")<Where & { readonly revision?: Revision }> {
+/** No state is stored under this agent (or at this revision or time), and it has no `initial`. */
+export class StateNotFound extends Data.TaggedError("StateNotFound")<
+  Where & { readonly revision?: Revision; readonly time?: Date }
+> {
   override get message() {
+    if (this.time !== undefined) {
+      const time = Number.isNaN(this.time.getTime()) ? "an invalid date" : this.time.toISOString()
+      return `No state of ${at(this.agent, this.key)} that was saved at or before ${time} is kept. None was saved by then, or it has left the history; see history and the history claim.`
+    }
     return this.revision === undefined
       ? `No state is stored for ${at(this.agent, this.key)}. Save one first, give the agent an \`initial\`, or use loadOption.`
       : `Revision ${this.revision} of ${at(this.agent, this.key)} is not kept. It never existed or has left the history; see history and the history claim.`

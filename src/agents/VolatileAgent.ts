@@ -4,7 +4,8 @@
  * - Promises: `volatile`, `linearizable`, shared by the fibers of one `process`; history as far as `history` says.
  * - Costs: one check against the schema and one frozen copy a save; nothing a load, except for what JavaScript cannot
  *   freeze (Date, Map, Set, bytes), which is copied again for each load. Values of classes are copied by their schema.
- * - Fails: with `StateInvalid` when a state does not fit, and `AgentClosed` after its scope.
+ * - Fails: with `StateInvalid` when a state does not fit, with `StorageUnavailable` when an option is not what it has to be,
+ *   and `AgentClosed` after its scope.
  */
 import { type Context, Effect, Exit, Layer, Option, type Scope, Stream } from "effect"
 import { byteLength, type Codec, toCodec } from "../schema/Codec.ts"
@@ -15,11 +16,12 @@ import * as Family from "./Family.ts"
 import { type Announcer, Hub } from "./internal/hub.ts"
 import * as KeyedLock from "./internal/keyedLock.ts"
 import * as Lifetime from "./internal/lifetime.ts"
+import { bytes, check, count, exactHistory, optional, schema, text } from "./internal/options.ts"
 import { type Owned, own } from "./internal/owned.ts"
 import { type Draft, invalid, overwrite, type StateRegister, type Where } from "./internal/stateRegister.ts"
 import * as Register from "./Register.ts"
 import * as Revision from "./Revision.ts"
-import { StateCorrupt, type StateInvalid } from "./StateError.ts"
+import { StateCorrupt, type StateInvalid, type StorageUnavailable } from "./StateError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Options
@@ -32,13 +34,24 @@ export interface Options<S> extends DataAgent.Options<S> {
 
 /** What `family` takes. */
 export interface FamilyOptions<S> extends Options<S> {
-  /** The most keys to keep; past it the least recently used state is forgotten. Default: no limit. */
+  /** The most keys to keep, from 1; past it the least recently used state is forgotten. Default: no limit. */
   readonly maxKeys?: number | undefined
   /**
    * The most bytes to keep, counted as encoded by the codec, current states only; past it the least recently used states
    * are forgotten. Measuring costs one encoding a save. Default: no limit.
    */
   readonly maxBytes?: number | undefined
+}
+
+/** What opening can fail with: an `initial` that does not fit the schema, or an option that is not what it has to be. */
+export type OpenError = StateInvalid | StorageUnavailable
+
+const rules = {
+  name: text,
+  schema,
+  history: exactHistory,
+  maxKeys: optional(count),
+  maxBytes: optional(bytes)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -55,8 +68,8 @@ export const claims = (options?: { readonly history?: ExactHistory | undefined }
 // ---------------------------------------------------------------------------------------------------------------------
 // make
 
-/** One state in memory. Fails with `StateInvalid` when `initial` does not fit the schema. */
-export const make = <S>(options: Options<S>): Effect.Effect<DataAgent.DataAgent<S>, StateInvalid, Scope.Scope> =>
+/** One state in memory. */
+export const make = <S>(options: Options<S>): Effect.Effect<DataAgent.DataAgent<S>, OpenError, Scope.Scope> =>
   Effect.map(open(options), ({ claims, codec, initial, lifetime, memory, where }) =>
     DataAgent.fromInternals(where, codec, claims, {
       register: Lifetime.guard(memory.at("", where), where, lifetime),
@@ -66,13 +79,14 @@ export const make = <S>(options: Options<S>): Effect.Effect<DataAgent.DataAgent<
   )
 
 /** States in memory by key, with the least recently used ones forgotten past `maxKeys` or `maxBytes`. */
-export const family = <S>(options: FamilyOptions<S>): Effect.Effect<Family.Family<S>, StateInvalid, Scope.Scope> =>
+export const family = <S>(options: FamilyOptions<S>): Effect.Effect<Family.Family<S>, OpenError, Scope.Scope> =>
   Effect.map(open(options), ({ claims, codec, initial, lifetime, memory }) =>
     Family.fromStateStore({ name: options.name, codec, claims, initial, lifetime, store: memory.store() })
   )
 
 const open = <S>(options: FamilyOptions<S>) =>
   Effect.gen(function* () {
+    yield* check(options, rules)
     const where: Where = { agent: options.name, key: undefined }
     const codec = toCodec(options.schema)
     const lifetime = yield* Lifetime.make
@@ -91,13 +105,13 @@ const open = <S>(options: FamilyOptions<S>) =>
 export const layer = <Self, S>(
   tag: Context.Key<Self, DataAgent.DataAgent<S>>,
   options: Options<S>
-): Layer.Layer<Self, StateInvalid> => Layer.effect(tag, make(options))
+): Layer.Layer<Self, OpenError> => Layer.effect(tag, make(options))
 
 /** A layer for a service tag of a family. */
 export const layerFamily = <Self, S>(
   tag: Context.Key<Self, Family.Family<S>>,
   options: FamilyOptions<S>
-): Layer.Layer<Self, StateInvalid> => Layer.effect(tag, family(options))
+): Layer.Layer<Self, OpenError> => Layer.effect(tag, family(options))
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Memory
@@ -125,7 +139,7 @@ class Memory<in out S> {
   constructor(codec: Codec<S>, options: FamilyOptions<S>, hub: Hub<Owned<S>>) {
     this.#codec = codec
     this.#name = options.name
-    this.#keep = Math.max(1, historyLength(options.history ?? "none"))
+    this.#keep = historyLength(options.history ?? "none")
     this.#maxKeys = options.maxKeys ?? Number.POSITIVE_INFINITY
     this.#maxBytes = options.maxBytes
     this.#hub = hub
@@ -151,6 +165,11 @@ class Memory<in out S> {
       at: (revision) =>
         Effect.suspend(() => {
           const kept = this.#cells.get(key)?.revisions.find((kept) => kept.revision === revision)
+          return kept === undefined ? Effect.succeed(Option.none()) : Effect.map(hand(kept), Option.some)
+        }),
+      asOf: (time) =>
+        Effect.suspend(() => {
+          const kept = this.#cells.get(key)?.revisions.findLast(({ savedAt }) => savedAt <= time)
           return kept === undefined ? Effect.succeed(Option.none()) : Effect.map(hand(kept), Option.some)
         }),
       get changes() {

@@ -40,7 +40,7 @@ it("operations list just what they can fail with", () => {
 
 it("the state type comes from the schema and is invariant", () => {
   const made = VolatileAgent.make({ name: "p", schema: Profile })
-  expectTypeOf(made).toEqualTypeOf<Effect.Effect<DataAgent.DataAgent<Profile>, StateError.StateInvalid, Scope.Scope>>()
+  expectTypeOf(made).toEqualTypeOf<Effect.Effect<DataAgent.DataAgent<Profile>, VolatileAgent.OpenError, Scope.Scope>>()
   expectTypeOf<DataAgent.State<typeof agent>>().toEqualTypeOf<Profile>()
   expectTypeOf<DataAgent.DataAgent<Profile>>().not.toMatchTypeOf<DataAgent.DataAgent<{ readonly name: string }>>()
   expectTypeOf<ReturnType<typeof family.at>>().toEqualTypeOf<DataAgent.DataAgent<Profile>>()
@@ -67,9 +67,9 @@ it("a program asks for a state, a layer decides where it lives", () => {
     Effect.Effect<Profile, StateError.StateNotFound | StateError.ReadError, MyProfile>
   >()
   expectTypeOf(VolatileAgent.layer(MyProfile, { name: "p", schema: Profile })).toEqualTypeOf<
-    Layer.Layer<MyProfile, StateError.StateInvalid>
+    Layer.Layer<MyProfile, VolatileAgent.OpenError>
   >()
   expectTypeOf(VolatileAgent.layerFamily(Profiles, { name: "p", schema: Profile })).toEqualTypeOf<
-    Layer.Layer<Profiles, StateError.StateInvalid>
+    Layer.Layer<Profiles, VolatileAgent.OpenError>
   >()
 })

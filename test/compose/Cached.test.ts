@@ -42,6 +42,7 @@ const withRegister = <S>(
     remove: register.remove,
     history: register.history,
     at: register.at,
+    asOf: register.asOf,
     changes: register.changes,
     ...replace(register)
   }))
@@ -645,7 +646,7 @@ it("types are inferred from the backend and from how the cache is made", () => {
     >()
     const volatile = Cached.make(agent, { cache: (schema) => VolatileAgent.make({ name: "cache", schema }) })
     expectTypeOf(volatile).toEqualTypeOf<
-      Effect.Effect<DataAgent.DataAgent<Counter>, StateError.StateInvalid, Scope.Scope>
+      Effect.Effect<DataAgent.DataAgent<Counter>, VolatileAgent.OpenError, Scope.Scope>
     >()
     expectTypeOf(Cached.make(agent, { cache: () => failing })).toEqualTypeOf<
       Effect.Effect<DataAgent.DataAgent<Counter>, "e", Scope.Scope | "r">

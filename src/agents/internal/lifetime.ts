@@ -58,6 +58,8 @@ class Guarded<in out S> implements StateRegister<S> {
 
   readonly at = (revision: Revision) => this.#open(() => this.#register.at(revision))
 
+  readonly asOf = (time: number) => this.#open(() => this.#register.asOf(time))
+
   #open<A, E, R>(operation: () => Effect.Effect<A, E, R>): Effect.Effect<A, E | AgentClosed, R> {
     return Effect.suspend(
       (): Effect.Effect<A, E | AgentClosed, R> =>

@@ -65,6 +65,7 @@ export interface StateRegister<in out S> {
   readonly remove: Effect.Effect<Option.Option<Revision.Revision>, WriteError>
   readonly history: (options: Revision.HistoryOptions) => Stream.Stream<Revision.Revisioned<S>, ReadError>
   readonly at: (revision: Revision.Revision) => Effect.Effect<Option.Option<Revision.Revisioned<S>>, ReadError>
+  readonly asOf: (time: number) => Effect.Effect<Option.Option<Revision.Revisioned<S>>, ReadError>
   readonly changes: Stream.Stream<Revision.Change<S>, ReadError>
 }
 
@@ -146,6 +147,10 @@ export const fromEntries = <S>(
     history,
     at: (revision) =>
       register.at === undefined ? searched(revision) : Effect.flatMap(register.at(revision), decodeOption),
+    asOf: (time) =>
+      register.asOf === undefined
+        ? Stream.runHead(Stream.filter(history({}), ({ savedAt }) => savedAt <= time))
+        : Effect.flatMap(register.asOf(time), decodeOption),
     get changes() {
       return Stream.mapEffect(
         register.changes ?? announcer.changes(register.read),

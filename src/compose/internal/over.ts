@@ -17,6 +17,7 @@ export const over = <S>(
   },
   history: (options) => below.history(options),
   at: (revision) => below.at(revision),
+  asOf: (time) => below.asOf(time),
   get changes() {
     return below.changes
   }

@@ -11,7 +11,7 @@ import { Model } from "./model.ts"
 /** Random scripts of operations agree with a pure model, step by step. */
 export const scripts: Law = {
   name: "scripts against a model",
-  rule: "operations one after the other do what a pure model does: the last state saved is the one loaded; revisions grow with each commit and are never used again; history is newest first and goes with a delete; a conflict tells both revisions.",
+  rule: "operations one after the other do what a pure model does: the last state saved is the one loaded; revisions grow with each commit and are never used again; history is newest first, tells what was current at a time, and goes with a delete; a conflict tells both revisions.",
   plan: (world) => {
     const withReopen = survives(world.claims.durability, "process")
     return property(world, {
@@ -76,6 +76,7 @@ class Player<in out S> {
         yield* this.#at(revision)
         yield* this.#history({ before: revision, limit: 2 })
       }
+      yield* this.#asOf
     })
     return Effect.mapError(said, ({ evidence }) => new Broken({ evidence: `${when}: ${evidence}` }))
   }
@@ -245,6 +246,26 @@ class Player<in out S> {
     return Effect.gen({ self: this }, function* () {
       const answer = yield* this.#run.attempt("at", this.#agent.at(revision))
       yield* this.#matchAt(`at(${revision})`, revision, answer)
+    })
+  }
+
+  /** A state that was current at a time is the newest of those that the history shows as saved by then. */
+  get #asOf() {
+    return Effect.gen({ self: this }, function* () {
+      const shown = yield* this.#run.must("history", Stream.runCollect(this.#agent.history({ limit: 4 })))
+      for (const { savedAt } of shown) {
+        const what = "at(the time of a save)"
+        const answer = yield* this.#run.attempt(what, this.#agent.at(new Date(savedAt)))
+        const expected = shown.find((entry) => entry.savedAt <= savedAt)?.revision
+        if (!answer.ok || answer.value.revision !== expected)
+          yield* broken(
+            `${what} answered ${answer.ok ? `revision ${answer.value.revision}` : String(answer.error)}, expected revision ${expected}`
+          )
+      }
+      const early = yield* this.#run.attempt("at(1970)", this.#agent.at(new Date(0)))
+      if (early.ok)
+        yield* broken(`at(1970) answered revision ${early.value.revision}, though nothing was saved by then`)
+      else if (early.error._tag !== "StateNotFound") yield* broken(`at(1970) failed: ${String(early.error)}`)
     })
   }
 

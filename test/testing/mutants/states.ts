@@ -174,6 +174,14 @@ export const stateMutants = (honest: Codec.Codec<State>): ReadonlyArray<Mutant> 
   ),
   mutant(
     scripts,
+    subject("a state at a time is the one that was saved next", {
+      register: (cell) => ({
+        asOf: (time) => Effect.sync(() => Option.fromUndefinedOr(cell.entries.find((e) => e.savedAt >= time)))
+      })
+    })
+  ),
+  mutant(
+    scripts,
     subject("history with limit 0 means all of it", {
       register: (_cell, right) => ({
         history: (options) =>

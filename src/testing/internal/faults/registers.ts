@@ -33,65 +33,54 @@ class Struck {
 
   reading<A, R>(
     name: string,
-    run: Effect.Effect<A, ReadError, R>,
+    below: () => Effect.Effect<A, ReadError, R>,
     damage?: Operation<A, ReadError, R>["damage"]
   ): Effect.Effect<A, ReadError, R> {
     const failure = (fault: Fault) => unavailable(this.#where, name, fault)
+    const run = Effect.suspend(below)
     return this.#injector.run({ name, target: this.#where.key, run, failure, damage })
   }
 
   writing<A, E, R>(
     name: string,
-    run: Effect.Effect<A, E, R>
+    below: () => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | StorageUnavailable | WriteIndeterminate, R> {
     const failure = (fault: Fault) => unwritten(this.#where, name, fault)
     return this.#injector.run<A, E | StorageUnavailable | WriteIndeterminate, R>({
       name,
       target: this.#where.key,
-      run,
+      run: Effect.suspend(below),
       failure
     })
   }
 
   /** A stream fails, hangs or is late when it begins. */
   streaming<A>(name: string, stream: () => Stream.Stream<A, ReadError>): Stream.Stream<A, ReadError> {
-    return Stream.unwrap(this.reading(name, Effect.sync(stream)))
+    return Stream.unwrap(this.reading(name, () => Effect.sync(stream)))
   }
 }
 
 const damageEntry = (found: Option.Option<Entry>, fault: Fault, where: number): Option.Option<Entry> =>
   Option.map(found, (entry) => ({ ...entry, state: damagePayload(entry.state, fault, where) }))
 
-/** A register of payloads whose operations are struck: `read`, `write`, `remove`, `history`, `at`, `changes`. */
+/** A register of payloads whose operations are struck: `read`, `write`, `remove`, `history`, `at`, `asOf`, `changes`. */
 export const faultyRegister = (below: Register, injector: Injector, where: Where): Register => {
   const struck = new Struck(injector, where)
-  const { at, history } = below
+  const { asOf, at, history } = below
   return {
     place: below.place,
-    get read() {
-      return struck.reading("read", below.read, damageEntry)
-    },
-    write: (next, expected) =>
-      struck.writing(
-        "write",
-        Effect.suspend(() => below.write(next, expected))
-      ),
-    get remove() {
-      return struck.writing("remove", below.remove)
-    },
+    read: struck.reading("read", () => below.read, damageEntry),
+    write: (next, expected) => struck.writing("write", () => below.write(next, expected)),
+    remove: struck.writing("remove", () => below.remove),
     ...(history === undefined
       ? {}
       : { history: (options) => struck.streaming("history", () => history.call(below, options)) }),
     ...(at === undefined
       ? {}
-      : {
-          at: (revision) =>
-            struck.reading(
-              "at",
-              Effect.suspend(() => at.call(below, revision)),
-              damageEntry
-            )
-        }),
+      : { at: (revision) => struck.reading("at", () => at.call(below, revision), damageEntry) }),
+    ...(asOf === undefined
+      ? {}
+      : { asOf: (time) => struck.reading("asOf", () => asOf.call(below, time), damageEntry) }),
     get changes() {
       const { changes } = below
       return changes === undefined ? undefined : struck.streaming("changes", () => changes)
@@ -103,30 +92,15 @@ export const faultyRegister = (below: Register, injector: Injector, where: Where
 export const faultyStateRegister = <S>(below: StateRegister<S>, injector: Injector, where: Where): StateRegister<S> => {
   const struck = new Struck(injector, where)
   return {
-    get read() {
-      return struck.reading("read", below.read)
-    },
-    write: (next, expected) =>
-      struck.writing(
-        "write",
-        Effect.suspend(() => below.write(next, expected))
-      ),
-    get remove() {
-      return struck.writing("remove", below.remove)
-    },
+    read: struck.reading("read", () => below.read),
+    write: (next, expected) => struck.writing("write", () => below.write(next, expected)),
+    remove: struck.writing("remove", () => below.remove),
     history: (options) => struck.streaming("history", () => below.history(options)),
-    at: (revision) =>
-      struck.reading(
-        "at",
-        Effect.suspend(() => below.at(revision))
-      ),
-    get changes() {
-      return struck.streaming("changes", () => below.changes)
-    }
+    at: (revision) => struck.reading("at", () => below.at(revision)),
+    asOf: (time) => struck.reading("asOf", () => below.asOf(time)),
+    changes: struck.streaming("changes", () => below.changes)
   }
 }
-
-const suspended = Effect.suspend
 
 /** A store whose operations are struck: those of its registers, `keys`, `readMany`, `writeMany` and `removeMany`. */
 export const faultyStore = (below: Store, injector: Injector, agent: string): Store => {
@@ -136,26 +110,8 @@ export const faultyStore = (below: Store, injector: Injector, agent: string): St
     place: below.place,
     at: (key) => faultyRegister(below.at(key), injector, { agent, key }),
     keys: (prefix) => struck.streaming("keys", () => below.keys(prefix)),
-    readMany:
-      readMany &&
-      ((keys) =>
-        struck.reading(
-          "readMany",
-          suspended(() => readMany.call(below, keys))
-        )),
-    writeMany:
-      writeMany &&
-      ((all) =>
-        struck.writing(
-          "writeMany",
-          suspended(() => writeMany.call(below, all))
-        )),
-    removeMany:
-      removeMany &&
-      ((keys) =>
-        struck.writing(
-          "removeMany",
-          suspended(() => removeMany.call(below, keys))
-        ))
+    readMany: readMany && ((keys) => struck.reading("readMany", () => readMany.call(below, keys))),
+    writeMany: writeMany && ((all) => struck.writing("writeMany", () => writeMany.call(below, all))),
+    removeMany: removeMany && ((keys) => struck.writing("removeMany", () => removeMany.call(below, keys)))
   }
 }
