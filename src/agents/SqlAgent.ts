@@ -10,11 +10,20 @@
  *   file, `WriteIndeterminate` when a COMMIT fails with an I/O error, and `AgentClosed` after its scope.
  */
 import { type Context, Effect, Layer, type Scope } from "effect"
-import type { Claims, ExactHistory } from "./Claims.ts"
+import type { Claims } from "./Claims.ts"
 import * as DataAgent from "./DataAgent.ts"
 import * as Family from "./Family.ts"
+import { check, historyOf, optional, rule, schema, text } from "./internal/options.ts"
 import { type ReadError, StateInvalid } from "./StateError.ts"
+import * as Retention from "./sql/retention.ts"
 import { SqlDriver } from "./sql/SqlDriver.ts"
+
+export type {
+  /** `"none"`, `"full"`, or limits: see `Options.history`. */
+  History,
+  /** Limits of a history: how many states, and how long ago they may have been saved. */
+  Limits
+} from "./sql/retention.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Options
@@ -22,10 +31,17 @@ import { SqlDriver } from "./sql/SqlDriver.ts"
 /** What `make` and `family` take. The name also says which rows are theirs. */
 export interface Options<S> extends DataAgent.Options<S> {
   /**
-   * How many states are kept, the current one included. Default: `"none"`, the current one alone. A bound is applied
-   * by each save to its own key; `"none"` leaves a history that was kept earlier where it is, until the delete.
+   * Which earlier states are kept: `"none"` (the default), `"full"`, or those within `{ bounded, maxAge }`: so many states,
+   * the current one included, saved no longer ago. Limits are applied by each save to its own key, in its transaction;
+   * `"none"` leaves a history that was kept earlier where it is, until the delete.
    */
-  readonly history?: ExactHistory | undefined
+  readonly history?: Retention.History | undefined
+  /**
+   * Keeps superseded states as differences (JSON Patch), with each of so many revisions in full: less space and fewer bytes
+   * a save where a large state changes a little, for a read before each save and a little work for each state of the
+   * history that is read. Default: 0, all in full.
+   */
+  readonly deltas?: number | undefined
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -34,8 +50,8 @@ export interface Options<S> extends DataAgent.Options<S> {
 /** What an agent promises on a driver. */
 export const claims = (
   driver: { readonly claims: Omit<Claims, "history"> },
-  options?: { readonly history?: ExactHistory | undefined }
-): Claims => ({ ...driver.claims, history: options?.history ?? "none" })
+  options?: { readonly history?: Retention.History | undefined }
+): Claims => ({ ...driver.claims, history: Retention.claimOf(options?.history) })
 
 // ---------------------------------------------------------------------------------------------------------------------
 // make
@@ -55,19 +71,25 @@ export const make = <S>(
 export const family = <S>(options: Options<S>): Effect.Effect<Family.Family<S>, OpenError, Scope.Scope | SqlDriver> =>
   Effect.flatMap(open("family", options), ({ claims, store }) => Family.fromStore({ ...options, claims, store }))
 
-const open = <S>(
-  kind: "agent" | "family",
-  { history = "none", name }: Options<S>,
-  single?: { readonly agent: string }
-) =>
+const rules = {
+  name: text,
+  schema,
+  history: historyOf("bounded", "maxAge"),
+  deltas: optional(rule("a whole number from 0", (n) => Number.isSafeInteger(n) && Number(n) >= 0))
+}
+
+const open = <S>(kind: "agent" | "family", options: Options<S>, single?: { readonly agent: string }) =>
   Effect.gen(function* () {
+    yield* check(options, rules)
+    const { deltas = 0, history = "none", name } = options
     if (!name.isWellFormed())
       return yield* new StateInvalid({ agent: name, path: [], reason: "its agent's name has a lone surrogate" })
     const driver = yield* SqlDriver
     const store = yield* driver.store({
       // The kind sets an agent apart from the empty key of a family of the same name.
       collection: `${kind}:${name}`,
-      history,
+      isSingle: single !== undefined,
+      retention: Retention.of(history, deltas),
       where: (key) => single ?? { agent: name, key }
     })
     return { claims: claims(driver, { history }), store }

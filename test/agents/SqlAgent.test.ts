@@ -45,10 +45,14 @@ it.effect("what it claims is what the driver claims, with the history asked for"
     Effect.gen(function* () {
       const agentOf = (options: Omit<SqliteDriver.Options, "filename">) =>
         Effect.provide(counter({ bounded: 3 }), SqliteDriver.layer({ filename: file, ...options }))
-      const base = { consistency: "linearizable", sharing: "process", history: { bounded: 3 } }
+      const base = { consistency: "linearizable", sharing: "host", history: { bounded: 3 } }
       expect((yield* agentOf({})).claims).toEqual({ ...base, durability: "power" })
       expect((yield* agentOf({ synchronous: "normal" })).claims).toEqual({ ...base, durability: "process" })
-      expect((yield* counter({ bounded: 3 }).pipe(inMemory)).claims).toEqual({ ...base, durability: "volatile" })
+      expect((yield* counter({ bounded: 3 }).pipe(inMemory)).claims).toEqual({
+        ...base,
+        durability: "volatile",
+        sharing: "process"
+      })
     })
   )
 )

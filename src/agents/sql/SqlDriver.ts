@@ -1,31 +1,48 @@
-import { Context, type Effect, type Scope } from "effect"
-import type { Claims, ExactHistory } from "../Claims.ts"
-import type { Where } from "../internal/stateRegister.ts"
+import { Context, type Duration, Effect, type Scope } from "effect"
+import type { Claims } from "../Claims.ts"
 import type { Store } from "../Register.ts"
 import type { ReadError } from "../StateError.ts"
+import { Collections } from "./collections.ts"
+import type { Engine } from "./Engine.ts"
+import { readError } from "./failure.ts"
+import { make, type StoreOptions } from "./store.ts"
 
-/** What a driver is told about the states that it is to keep. */
-export interface StoreOptions {
-  /** Whose states these are: data, to be bound and never pasted into SQL. Any well-formed string. */
-  readonly collection: string
-  /** How many states of each key are kept. */
-  readonly history: ExactHistory
-  /** What errors say about the place of a key. */
-  readonly where: (key: string) => Where
-}
-
-/** What a database has to give so that `SqlAgent` runs on it. */
+/** A database that `SqlAgent` runs on. */
 export interface SqlDriverService {
   /** Names the kind of database: `"sqlite"`. */
   readonly name: string
   /** What holds for every store of this database; the history is up to each store. */
   readonly claims: Omit<Claims, "history">
+  /** The database itself, for what is asked of it beside states. */
+  readonly engine: Engine
+  /** How long a round trip takes that changes nothing: whether the database is there, and how far away. */
+  readonly ping: Effect.Effect<Duration.Duration, ReadError>
   /**
-   * The states of one collection. Stores of one collection made by one driver see each other's commits in `changes`,
-   * which end with the store's scope. Use after that, or after the driver's own scope, fails with `AgentClosed`.
+   * The states of one collection. Stores of one collection made by one driver share their locks. Their `changes` end with
+   * the store's scope. Use after that, or after the driver's own scope, fails with `AgentClosed`.
    */
-  readonly store: (options: StoreOptions) => Effect.Effect<Store, ReadError, Scope.Scope>
+  readonly store: (options: StoreOptions) => Effect.Effect<Store, never, Scope.Scope>
 }
 
 /** The database that `SqlAgent` keeps its states in. Its layers come from `dgents/sqlite` and the like. */
-export class SqlDriver extends Context.Service<SqlDriver, SqlDriverService>()("dgents/SqlDriver") {}
+export class SqlDriver extends Context.Service<SqlDriver, SqlDriverService>()("dgents/SqlDriver") {
+  /** A driver from what its database does: an `Engine` is all that the author of a driver has to write. */
+  static fromEngine(engine: Engine): SqlDriverService {
+    return fromEngine(engine)
+  }
+}
+
+/** @internal */
+export const fromEngine = (engine: Engine): SqlDriverService => {
+  const collections = new Collections()
+  return {
+    name: engine.name,
+    claims: engine.claims,
+    engine,
+    ping: Effect.mapBoth(Effect.timed(engine.ping), {
+      onFailure: readError({ agent: engine.name }, "ping"),
+      onSuccess: ([duration]) => duration
+    }),
+    store: (options) => make(engine, collections, options)
+  }
+}

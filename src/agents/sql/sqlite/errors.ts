@@ -1,5 +1,5 @@
-import type { Where } from "../../internal/stateRegister.ts"
-import { StateCorrupt, StateInvalid, StorageUnavailable, WriteIndeterminate } from "../../StateError.ts"
+/** What SQLite's errors mean to an agent. Free of Effect, since the worker thread needs it too. */
+import type { Failure } from "../Engine.ts"
 
 /** A COMMIT that failed, as opposed to a statement before it. */
 export class CommitFailed {
@@ -10,12 +10,15 @@ export class CommitFailed {
   }
 }
 
-/** What was being done, where. */
-export interface Place {
-  readonly where: Where
-  readonly file: string
-  /** As in `StorageUnavailable`: `read`, `write`, `delete`, ... */
-  readonly operation: string
+/** A row that is not as dgents writes it. */
+export class BadRow {
+  readonly location: string
+  readonly reason: string
+
+  constructor(location: string, reason: string) {
+    this.location = location
+    this.reason = reason
+  }
 }
 
 /** SQLite's result code of an error, extended ones included (`SQLITE_IOERR_FSYNC`); none for an error of another kind. */
@@ -23,6 +26,9 @@ export const resultCode = (error: unknown): string | undefined =>
   error instanceof Error && "code" in error && typeof error.code === "string" && error.code.startsWith("SQLITE_")
     ? error.code
     : undefined
+
+/** Whether another connection holds a lock, so that the same may succeed in a moment. */
+export const isBusy = (error: unknown): boolean => resultCode(error)?.startsWith("SQLITE_BUSY") === true
 
 // By primary result code; see https://www.sqlite.org/rescode.html.
 const reasons: Readonly<Record<string, { readonly reason: string; readonly retryable: boolean }>> = {
@@ -54,34 +60,38 @@ const commitDidNotHappen: ReadonlySet<string> = new Set(["SQLITE_BUSY", "SQLITE_
 
 const primary = (code: string): string => code.split("_", 2).join("_")
 
-/** What an agent says about an error of SQLite while reading. An error of another kind is a defect, and thrown on. */
-export const readError = (error: unknown, { file, operation, where }: Place): StorageUnavailable | StateCorrupt => {
+/** The failure of something that reads. An error that is not of SQLite is a defect, and thrown on. */
+export const readFailure = (error: unknown, file: string): Failure => {
+  if (error instanceof BadRow) return { _tag: "Corrupt", location: error.location, reason: error.reason }
   const code = resultCode(error)
   if (code === undefined) throw error
   const damaged = damage[primary(code)]
-  if (damaged !== undefined) return new StateCorrupt({ ...where, location: file, reason: `${damaged} (${code})` })
+  if (damaged !== undefined) return { _tag: "Corrupt", location: file, reason: `${damaged} (${code})` }
   const { reason, retryable } = reasons[primary(code)] ?? { reason: "SQLite refused the statement", retryable: false }
-  return new StorageUnavailable({
-    ...where,
-    operation,
-    reason: `${file}: ${reason} (${code})`,
-    retryable,
-    cause: error
-  })
+  return { _tag: "Unavailable", reason: `${file}: ${reason} (${code})`, retryable, cause: error }
 }
 
-/** The same while writing. */
-export const writeError = (
-  error: unknown,
-  place: Place
-): StorageUnavailable | StateCorrupt | StateInvalid | WriteIndeterminate => {
-  const committing = error instanceof CommitFailed
-  const cause = committing ? error.error : error
+/** The failure of what waited for a lock until its time was over. */
+export const busyFailure = (file: string): Failure => ({
+  _tag: "Unavailable",
+  reason: `${file}: ${reasons["SQLITE_BUSY"]?.reason} (SQLITE_BUSY)`,
+  retryable: true
+})
+
+/** Whether a write may have happened although it failed with this. */
+export const mayHaveHappened = (error: unknown): boolean => {
+  if (!(error instanceof CommitFailed)) return false
+  const code = resultCode(error.error)
+  return code !== undefined && !commitDidNotHappen.has(primary(code))
+}
+
+/** The same for something that writes. */
+export const writeFailure = (error: unknown, file: string): Failure => {
+  const cause = error instanceof CommitFailed ? error.error : error
   const code = resultCode(cause)
-  if (committing && code !== undefined && !commitDidNotHappen.has(primary(code)))
-    return new WriteIndeterminate({ ...place.where, reason: `${place.file}: COMMIT failed (${code})`, cause })
+  if (mayHaveHappened(error)) return { _tag: "Indeterminate", reason: `${file}: COMMIT failed (${code})`, cause }
   // The binding refuses what is over its own limit, SQLite what is over SQLITE_MAX_LENGTH.
   if (code === "SQLITE_TOOBIG" || cause instanceof RangeError)
-    return new StateInvalid({ ...place.where, path: [], reason: "is larger than SQLite stores in one row (1 GB)" })
-  return readError(cause, place)
+    return { _tag: "Invalid", reason: "is larger than SQLite stores in one row (1 GB)" }
+  return readFailure(cause, file)
 }

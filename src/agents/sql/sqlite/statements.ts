@@ -1,7 +1,12 @@
 import type Database from "better-sqlite3"
 
-/** A stored state: revision, time, payload. */
-export type Row = [revision: number, savedAt: number, state: unknown]
+/** A current state: revision, time, payload, and the revision with which it began. */
+export type CurrentRow = [revision: number, savedAt: number, state: unknown, since: number]
+
+/** A state of a history: revision, time, payload, and 1 if that is a patch. */
+export type PastRow = [revision: number, savedAt: number, state: unknown, isPatch: number]
+
+type Id = [collection: string, key: string]
 
 /** The prepared statements of a connection, with what each binds and answers. */
 export interface Statements {
@@ -9,78 +14,97 @@ export interface Statements {
   readonly beginImmediate: Database.Statement<[]>
   readonly commit: Database.Statement<[]>
   readonly rollback: Database.Statement<[]>
+  readonly savepoint: Database.Statement<[]>
+  readonly release: Database.Statement<[]>
+  readonly rollbackTo: Database.Statement<[]>
 
-  readonly read: Database.Statement<[collection: string, key: string], Row>
-  readonly revision: Database.Statement<[collection: string, key: string], number>
-  readonly update: Database.Statement<
-    [savedAt: number, state: unknown, collection: string, key: string, expected: number]
-  >
+  readonly read: Database.Statement<Id, CurrentRow>
+  readonly revision: Database.Statement<Id, number>
+  readonly floor: Database.Statement<[collection: string], number>
   readonly insert: Database.Statement<
-    [collection: string, key: string, collection: string, savedAt: number, state: unknown],
-    number
+    [collection: string, key: string, revision: number, since: number, savedAt: number, state: unknown]
   >
-  readonly upsert: Statements["insert"]
-  readonly remove: Database.Statement<[collection: string, key: string], number>
+  readonly update: Database.Statement<[savedAt: number, state: unknown, collection: string, key: string], number>
+  readonly remove: Database.Statement<Id, number>
 
-  readonly archive: Database.Statement<[collection: string, key: string]>
-  readonly prune: Database.Statement<[collection: string, key: string, through: number]>
-  readonly removeHistory: Database.Statement<[collection: string, key: string]>
+  readonly archive: Database.Statement<Id>
+  readonly archivePatch: Database.Statement<[patch: string, collection: string, key: string, base: number]>
+  readonly pruneCount: Database.Statement<[collection: string, key: string, through: number]>
+  readonly pruneAge: Database.Statement<[...Id, ...Id, from: number]>
+  readonly removeHistory: Database.Statement<Id>
   readonly raiseFloor: Database.Statement<[collection: string, revision: number]>
-  readonly history: Database.Statement<
-    [collection: string, key: string, before: number, collection: string, key: string, before: number, limit: number],
-    Row
-  >
 
+  readonly history: Database.Statement<[...Id, before: number, ...Id, before: number, limit: number], PastRow>
+  /** The first superseded state from a revision on. */
+  readonly superseded: Database.Statement<[...Id, from: number], [revision: number, savedAt: number]>
   readonly keysFrom: Database.Statement<[collection: string, from: string, limit: number], string>
   readonly keysAfter: Database.Statement<[collection: string, after: string, limit: number], string>
+  readonly version: Database.Statement<[], number>
 }
 
 /** Prepares every statement, once for a connection. Throws when the tables are not those of `schema.ts`. */
 export const prepare = (db: Database.Database): Statements => {
   const run = <P extends Array<unknown>>(sql: string): Database.Statement<P> => db.prepare<P>(sql)
-  const rows = <P extends Array<unknown>>(sql: string): Database.Statement<P, Row> => db.prepare<P, Row>(sql).raw()
+  const rows = <P extends Array<unknown>, R>(sql: string): Database.Statement<P, R> => db.prepare<P, R>(sql).raw()
   const values = <P extends Array<unknown>, A>(sql: string): Database.Statement<P, A> => db.prepare<P, A>(sql).pluck()
 
-  const insert = `INSERT INTO dgents_state (collection, key, revision, saved_at, state)
-    VALUES (?, ?, coalesce((SELECT revision FROM dgents_floor WHERE collection = ?), 0) + 1, ?, ?)`
   return {
     begin: run("BEGIN"),
     beginImmediate: run("BEGIN IMMEDIATE"),
     commit: run("COMMIT"),
     rollback: run("ROLLBACK"),
+    savepoint: run("SAVEPOINT dgents_write"),
+    release: run("RELEASE dgents_write"),
+    rollbackTo: run("ROLLBACK TO dgents_write"),
 
-    read: rows("SELECT revision, saved_at, state FROM dgents_state WHERE collection = ? AND key = ?"),
+    read: rows("SELECT revision, saved_at, state, since FROM dgents_state WHERE collection = ? AND key = ?"),
     revision: values("SELECT revision FROM dgents_state WHERE collection = ? AND key = ?"),
-    update: run(
-      `UPDATE dgents_state SET revision = revision + 1, saved_at = ?, state = ?
-       WHERE collection = ? AND key = ? AND revision = ?`
+    floor: values("SELECT revision FROM dgents_floor WHERE collection = ?"),
+    insert: run(
+      "INSERT INTO dgents_state (collection, key, revision, since, saved_at, state) VALUES (?, ?, ?, ?, ?, ?)"
     ),
-    insert: values(`${insert} ON CONFLICT DO NOTHING RETURNING revision`),
-    upsert: values(
-      `${insert} ON CONFLICT DO UPDATE SET revision = revision + 1, saved_at = excluded.saved_at, state = excluded.state
-       RETURNING revision`
+    update: values(
+      `UPDATE dgents_state SET revision = revision + 1, saved_at = ?, state = ?
+       WHERE collection = ? AND key = ? RETURNING revision`
     ),
     remove: values("DELETE FROM dgents_state WHERE collection = ? AND key = ? RETURNING revision"),
 
     archive: run(
-      `INSERT INTO dgents_history (collection, key, revision, saved_at, state)
-       SELECT collection, key, revision, saved_at, state FROM dgents_state WHERE collection = ? AND key = ?`
+      `INSERT INTO dgents_history (collection, key, revision, saved_at, state, patch)
+       SELECT collection, key, revision, saved_at, state, 0 FROM dgents_state WHERE collection = ? AND key = ?`
     ),
-    prune: run("DELETE FROM dgents_history WHERE collection = ? AND key = ? AND revision <= ?"),
+    archivePatch: run(
+      `INSERT INTO dgents_history (collection, key, revision, saved_at, state, patch)
+       SELECT collection, key, revision, saved_at, ?, 1 FROM dgents_state
+       WHERE collection = ? AND key = ? AND revision = ?`
+    ),
+    pruneCount: run("DELETE FROM dgents_history WHERE collection = ? AND key = ? AND revision <= ?"),
+    // From the oldest on, up to the first that is young enough: what stays is not looked at.
+    pruneAge: run(
+      `DELETE FROM dgents_history WHERE collection = ? AND key = ? AND revision < coalesce(
+         (SELECT revision FROM dgents_history WHERE collection = ? AND key = ? AND saved_at >= ? ORDER BY revision LIMIT 1),
+         9223372036854775807)`
+    ),
     removeHistory: run("DELETE FROM dgents_history WHERE collection = ? AND key = ?"),
     raiseFloor: run(
       `INSERT INTO dgents_floor (collection, revision) VALUES (?, ?)
        ON CONFLICT DO UPDATE SET revision = max(revision, excluded.revision)`
     ),
+
     history: rows(
-      `SELECT revision, saved_at, state FROM dgents_state WHERE collection = ? AND key = ? AND revision < ?
+      `SELECT revision, saved_at, state, 0 FROM dgents_state WHERE collection = ? AND key = ? AND revision < ?
        UNION ALL
-       SELECT revision, saved_at, state FROM dgents_history WHERE collection = ? AND key = ? AND revision < ?
+       SELECT revision, saved_at, state, patch FROM dgents_history WHERE collection = ? AND key = ? AND revision < ?
        ORDER BY revision DESC LIMIT ?`
+    ),
+    superseded: rows(
+      `SELECT revision, saved_at FROM dgents_history
+       WHERE collection = ? AND key = ? AND revision >= ? ORDER BY revision LIMIT 1`
     ),
 
     // SQLite orders text by its UTF-8 bytes, in which keys with one prefix lie side by side.
     keysFrom: values("SELECT key FROM dgents_state WHERE collection = ? AND key >= ? ORDER BY key LIMIT ?"),
-    keysAfter: values("SELECT key FROM dgents_state WHERE collection = ? AND key > ? ORDER BY key LIMIT ?")
+    keysAfter: values("SELECT key FROM dgents_state WHERE collection = ? AND key > ? ORDER BY key LIMIT ?"),
+    version: values("PRAGMA data_version")
   }
 }

@@ -1,0 +1,135 @@
+/**
+ * What a database has to do so that `SqlAgent` runs on it: rows in, rows out. Schemas, retries, paging, histories of
+ * deltas, change feeds and errors that name the agent are added once, above it (`store.ts`).
+ */
+import type { Effect, Scope } from "effect"
+import type { Payload } from "../../schema/Codec.ts"
+import type { Claims } from "../Claims.ts"
+import type { Dialect, Source } from "../query/sql.ts"
+import type { Entry } from "../Register.ts"
+
+/** Which state: collections and keys are data, to be bound and never pasted into SQL. Any well-formed strings. */
+export interface Id {
+  readonly collection: string
+  readonly key: string
+}
+
+/** A current state, and the revision with which it began: higher than `revision` was before the last delete. */
+export interface Current extends Entry {
+  readonly since: number
+}
+
+/** A state of a history: in full, or as the JSON Patch that makes it from the one after it. */
+export interface Past extends Entry {
+  readonly isPatch: boolean
+}
+
+/** Which superseded states stay when a state is written. */
+export interface Keep {
+  /** How many states, the current one included. 1: the history is left alone. `Infinity`: all. */
+  readonly count: number
+  /** Superseded states saved before this time, in milliseconds since the epoch, go. `-Infinity`: none for its age. */
+  readonly from: number
+}
+
+/** A state to be stored in one step with its history. */
+export interface Put extends Id {
+  readonly _tag: "Put"
+  readonly state: Payload
+  readonly savedAt: number
+  /** The revision that has to be current; 0: no state; `"any"` always fits. */
+  readonly expected: number | "any"
+  readonly keep: Keep
+  /**
+   * What goes into the history in place of the superseded state, if that has the revision `base`: the JSON Patch that makes
+   * it from this one. The superseded state itself if it has another revision.
+   */
+  readonly patch: { readonly base: number; readonly text: string } | undefined
+}
+
+/** A state to be removed with its history. Its revision is not used again in the collection. */
+export interface Remove extends Id {
+  readonly _tag: "Remove"
+}
+
+/** What happens in one step, all or none of it. No key is in it twice; a `Put` that expects a revision is alone in it. */
+export type Write = ReadonlyArray<Put | Remove>
+
+/** The revisions written or removed, in the order of the write; 0 where there was nothing to remove. */
+export type Written = ReadonlyArray<number>
+
+/** A `Put` that found another revision than it expected. Nothing of its write was done. */
+export interface Conflict {
+  readonly _tag: "Conflict"
+  /** 0 when there is no state. */
+  readonly actual: number
+}
+
+/** Why the database did not do what it was asked to. Plain data, so that it can cross threads. */
+export type Failure =
+  /** It cannot be reached or refuses to work; nothing was done. */
+  | { readonly _tag: "Unavailable"; readonly reason: string; readonly retryable: boolean; readonly cause?: unknown }
+  /** What is stored cannot be read. */
+  | { readonly _tag: "Corrupt"; readonly location: string; readonly reason: string }
+  /** The state cannot be stored; nothing was done. */
+  | { readonly _tag: "Invalid"; readonly reason: string }
+  /** The answer to a write was lost: it may or may not have happened. Writes only. */
+  | { readonly _tag: "Indeterminate"; readonly reason: string; readonly cause?: unknown }
+  /** It was used after it was closed. */
+  | { readonly _tag: "Closed" }
+
+/** A statement with its parameters. */
+export interface Statement {
+  readonly sql: string
+  readonly params: ReadonlyArray<string | number | bigint | null | Uint8Array>
+}
+
+/** Where a page of keys begins: with the first one not below `from`, or the first one above `after`. */
+export type KeysFrom = { readonly from: string } | { readonly after: string }
+
+/** A database that is open. Every operation fails with `Closed` after the scope of the driver. */
+export interface Engine {
+  /** Names the kind of database in errors and spans: `"sqlite"`. */
+  readonly name: string
+  /** What holds for every state of this database; the history is up to each agent. */
+  readonly claims: Omit<Claims, "history">
+  /** How queries are written for it. Without it they are evaluated here, over every state. */
+  readonly dialect?: Dialect | undefined
+  /**
+   * The rows of a collection that queries are about: its current states, or with `keep` what of its history is within that.
+   * Comes with a dialect.
+   */
+  readonly source?: ((collection: string, keep: Keep | undefined) => Source) | undefined
+  /** The current state. */
+  readonly read: (id: Id) => Effect.Effect<Current | undefined, Failure>
+  /** The current states of many keys as of one moment; those that are missing are left out. */
+  readonly readMany: (
+    collection: string,
+    keys: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyMap<string, Current>, Failure>
+  /** States with a revision below `before`, newest first, the current one included, at most `limit`; one moment. */
+  readonly history: (id: Id, before: number, limit: number) => Effect.Effect<ReadonlyArray<Past>, Failure>
+  /** The newest revision saved at or before a time, in milliseconds since the epoch; 0 for none. Looks up, never scans. */
+  readonly revisionAt: (id: Id, time: number) => Effect.Effect<number, Failure>
+  /** A revision that no removed state of the collection was above; 0 at first. */
+  readonly floor: (collection: string) => Effect.Effect<number, Failure>
+  /** Keys that have a state, in the order of their UTF-8 bytes, at most `limit`. */
+  readonly keys: (collection: string, start: KeysFrom, limit: number) => Effect.Effect<ReadonlyArray<string>, Failure>
+  /**
+   * Stores, in one atomic step, as durable as claimed when it succeeds. Writes that come together share a commit, and each
+   * is answered for itself. Uninterruptible once begun; answers come in the order of the commits.
+   */
+  readonly write: (write: Write) => Effect.Effect<Written, Failure | Conflict>
+  /** Runs a statement that reads, in one snapshot. Rows as objects, columns by name. */
+  readonly query: (statement: Statement) => Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>, Failure>
+  /**
+   * Until the scope closes, tells when others may have committed to a collection: which keys, or `"all"` when it cannot be
+   * told. Never misses one that is still to be seen, and may tell of commits made here as well.
+   */
+  readonly watch: (
+    collection: string,
+    notice: (keys: ReadonlyArray<string> | "all") => void
+  ) => Effect.Effect<void, Failure, Scope.Scope>
+  /** A round trip that changes nothing. */
+  readonly ping: Effect.Effect<void, Failure>
+}

@@ -1,0 +1,111 @@
+import { Effect } from "effect"
+
+/** A request that waits for its answer. */
+export interface Waiting<out Q, in A, in E> {
+  readonly request: Q
+  /** In bytes, more or less. */
+  readonly size: number
+  readonly resume: (answer: Effect.Effect<A, E>) => void
+}
+
+/** How requests are grouped. */
+export interface GroupingOptions<Q, A, E> {
+  /** Answers every request of a group, at once or before its promise settles; in the order in which they happened. */
+  readonly run: (group: ReadonlyArray<Waiting<Q, A, E>>) => void | Promise<void>
+  /** How many groups may be under way at once. */
+  readonly lanes: number
+  /** How many requests a group has at most. */
+  readonly most: number
+  /** How many bytes a group has at most, unless one request has more. */
+  readonly mostBytes: number
+}
+
+// How long groups that are answered at once may keep the event loop from turning, in milliseconds.
+const turnMillis = 1
+
+/**
+ * Gathers requests that arrive while others are under way, so that one commit or one round trip serves them all. What
+ * is asked without waiting in between goes together; nothing waits longer than that for company.
+ */
+export class Grouping<Q, A, E> {
+  readonly #options: GroupingOptions<Q, A, E>
+  #waiting: Array<Waiting<Q, A, E>> = []
+  #busy = 0
+  #isScheduled = false
+  /** When this turn of the event loop began, as far as is known; `undefined` before anything ran in it. */
+  #turn: number | undefined
+
+  constructor(options: GroupingOptions<Q, A, E>) {
+    this.#options = options
+  }
+
+  /** How many requests wait for a group. */
+  get length(): number {
+    return this.#waiting.length
+  }
+
+  /** The answer to a request. Cannot be interrupted: what is written is written. */
+  ask(request: Q, size: number): Effect.Effect<A, E> {
+    return Effect.uninterruptible(
+      Effect.callback<A, E>((resume) => {
+        this.#waiting.push({ request, size, resume })
+        this.#schedule()
+      })
+    )
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#waiting.length === 0 || this.#busy >= this.#options.lanes) return
+    this.#isScheduled = true
+    if (this.#isTurnOver()) setImmediate(this.#start)
+    // Not at once: all that runs now may ask as well. A turn of the event loop would cost as much as a fast answer.
+    else queueMicrotask(this.#start)
+  }
+
+  /** Microtasks alone would keep the event loop from turning: who is answered asks again. */
+  #isTurnOver(): boolean {
+    if (this.#turn === undefined) {
+      this.#turn = performance.now()
+      setImmediate(this.#endTurn)
+      return false
+    }
+    return performance.now() - this.#turn > turnMillis
+  }
+
+  readonly #endTurn = (): void => {
+    this.#turn = undefined
+  }
+
+  readonly #start = (): void => {
+    const group = this.#take()
+    // Counted before it runs, since those who are answered meanwhile ask again.
+    this.#busy++
+    this.#isScheduled = false
+    const running = group.length === 0 ? undefined : this.#options.run(group)
+    if (running === undefined) return this.#end()
+    this.#schedule()
+    running.finally(() => this.#end())
+  }
+
+  #end(): void {
+    this.#busy--
+    this.#schedule()
+  }
+
+  #take(): ReadonlyArray<Waiting<Q, A, E>> {
+    const { most, mostBytes } = this.#options
+    let bytes = 0
+    let count = 0
+    for (const { size } of this.#waiting) {
+      bytes += size
+      if (count > 0 && (count === most || bytes > mostBytes)) break
+      count++
+    }
+    if (count === this.#waiting.length) {
+      const all = this.#waiting
+      this.#waiting = []
+      return all
+    }
+    return this.#waiting.splice(0, count)
+  }
+}

@@ -1,0 +1,110 @@
+/** Many writes in one transaction, each answered for itself. Free of Effect: it runs in the worker too. */
+import type { Conflict, Failure, Put, Remove, Write, Written } from "../Engine.ts"
+import type { Connection } from "./connection.ts"
+import { isBusy, mayHaveHappened, writeFailure } from "./errors.ts"
+
+/** A bug, to be thrown where the write was asked for. */
+export interface Defect {
+  readonly _tag: "Defect"
+  readonly error: unknown
+}
+
+/** What became of a write. */
+export type Outcome = Written | Conflict | Failure | Defect
+
+/** Commits writes in their order; `"busy"` when another connection has the lock, and nothing was done. */
+export const commit = (connection: Connection, writes: ReadonlyArray<Write>): ReadonlyArray<Outcome> | "busy" => {
+  try {
+    return together(connection, writes, (write) => apply(connection, write))
+  } catch (error) {
+    if (isBusy(error)) return "busy"
+    if (writes.length === 1 || mayHaveHappened(error)) return writes.map(() => failed(connection, error))
+  }
+  // One of them is at fault. It is found out which by undoing it alone.
+  try {
+    return together(connection, writes, (write) => isolated(connection, write))
+  } catch (error) {
+    if (isBusy(error)) return "busy"
+    if (mayHaveHappened(error)) return writes.map(() => failed(connection, error))
+  }
+  // Together they do not fit at all, or SQLite gave the whole transaction up.
+  return writes.map((write) => alone(connection, write))
+}
+
+const together = (
+  connection: Connection,
+  writes: ReadonlyArray<Write>,
+  step: (write: Write) => Outcome
+): ReadonlyArray<Outcome> => connection.transaction(() => writes.map(step), hasWritten)
+
+const hasWritten = (outcomes: ReadonlyArray<Outcome>): boolean => outcomes.some(isWritten)
+
+/** Whether a write was done. */
+export const isWritten = (outcome: Outcome): outcome is Written => Array.isArray(outcome)
+
+const isolated = (connection: Connection, write: Write): Outcome => {
+  try {
+    return connection.part(() => apply(connection, write))
+  } catch (error) {
+    if (!connection.db.inTransaction) throw error
+    return failed(connection, error)
+  }
+}
+
+const alone = (connection: Connection, write: Write): Outcome => {
+  try {
+    return together(connection, [write], (write) => apply(connection, write))[0] ?? []
+  } catch (error) {
+    return failed(connection, error)
+  }
+}
+
+const failed = (connection: Connection, error: unknown): Failure | Defect => {
+  try {
+    return writeFailure(error, connection.file)
+  } catch {
+    return { _tag: "Defect", error }
+  }
+}
+
+const apply = (connection: Connection, write: Write): Written | Conflict => {
+  const revisions: Array<number> = []
+  for (const step of write) {
+    const written = step._tag === "Put" ? put(connection, step) : remove(connection, step)
+    // What expects a revision is alone in its write, so that nothing was done.
+    if (typeof written !== "number") return written
+    revisions.push(written)
+  }
+  return revisions
+}
+
+const put = ({ statements }: Connection, step: Put): number | Conflict => {
+  const { collection, expected, keep, key, patch, savedAt, state } = step
+  if (expected !== "any") {
+    const actual = statements.revision.get(collection, key) ?? 0
+    if (actual !== expected) return { _tag: "Conflict", actual }
+  }
+  if (keep.count > 1 && expected !== 0) {
+    const isPatched = patch !== undefined && statements.archivePatch.run(patch.text, collection, key, patch.base).changes > 0
+    if (!isPatched) statements.archive.run(collection, key)
+  }
+  const revision = expected === 0 ? undefined : statements.update.get(savedAt, state, collection, key)
+  if (revision === undefined) {
+    const first = (statements.floor.get(collection) ?? 0) + 1
+    statements.insert.run(collection, key, first, first, savedAt, state)
+    return first
+  }
+  if (keep.count > 1) {
+    if (keep.count !== Number.POSITIVE_INFINITY) statements.pruneCount.run(collection, key, revision - keep.count)
+    if (keep.from !== Number.NEGATIVE_INFINITY) statements.pruneAge.run(collection, key, collection, key, keep.from)
+  }
+  return revision
+}
+
+const remove = ({ statements }: Connection, { collection, key }: Remove): number => {
+  const revision = statements.remove.get(collection, key)
+  if (revision === undefined) return 0
+  statements.removeHistory.run(collection, key)
+  statements.raiseFloor.run(collection, revision)
+  return revision
+}

@@ -1,0 +1,33 @@
+/** What the thread of a driver and its worker say to each other. */
+import type { Failure, Write } from "../Engine.ts"
+import type { Outcome } from "./commit.ts"
+import type { Synchronous } from "./settings.ts"
+
+/** What a worker is started with. */
+export interface WorkerOptions {
+  readonly file: string
+  readonly isReadonly: boolean
+  readonly synchronous: Synchronous
+  /** In milliseconds. */
+  readonly busyTimeout: number
+}
+
+/** What is asked of a worker. One thing after the other, answered in that order. */
+export type Request =
+  | { readonly _tag: "Commit"; readonly writes: ReadonlyArray<Write> }
+  | { readonly _tag: "Checkpoint" }
+  | { readonly _tag: "Integrity" }
+  | { readonly _tag: "Close" }
+
+/** What it answers. */
+export type Answer =
+  | { readonly _tag: "Committed"; readonly outcomes: ReadonlyArray<Outcome>; readonly millis: number }
+  | { readonly _tag: "Checkpointed" }
+  | { readonly _tag: "Integrity"; readonly found: ReadonlyArray<string> }
+  | { readonly _tag: "Closed" }
+  | { readonly _tag: "Failed"; readonly failure: Failure }
+
+/** Said once, unasked, when the worker has opened the database. */
+export interface Ready {
+  readonly _tag: "Ready"
+}

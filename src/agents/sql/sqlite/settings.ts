@@ -1,0 +1,32 @@
+/** What every connection sets and reads back. Free of Effect: the worker has a connection of its own. */
+import type Database from "better-sqlite3"
+
+/** How a commit becomes durable. */
+export type Synchronous = "full" | "normal"
+
+/** A setting that did not take. */
+export class NotSet {
+  readonly reason: string
+
+  constructor(reason: string) {
+    this.reason = reason
+  }
+}
+
+/** Throws `NotSet` when a pragma is not what it should be. */
+export const expectPragma = (db: Database.Database, name: string, expected: string | number): void => {
+  const actual = db.pragma(name, { simple: true })
+  if (actual !== expected) throw new NotSet(`SQLite answers ${name}=${String(actual)} where ${expected} was set`)
+}
+
+/** Nothing waits for locks inside SQLite, which would block the thread, and nothing checkpoints by itself. */
+export const configure = (db: Database.Database, synchronous: Synchronous): void => {
+  // better-sqlite3 is compiled so that WAL runs at NORMAL unless told otherwise.
+  db.pragma(`synchronous = ${synchronous}`)
+  db.pragma("foreign_keys = ON")
+  db.pragma("wal_autocheckpoint = 0")
+  expectPragma(db, "synchronous", synchronous === "full" ? 2 : 1)
+  expectPragma(db, "foreign_keys", 1)
+  expectPragma(db, "busy_timeout", 0)
+  expectPragma(db, "wal_autocheckpoint", 0)
+}

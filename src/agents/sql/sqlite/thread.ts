@@ -1,0 +1,82 @@
+import { Worker } from "node:worker_threads"
+import type { Answer, Ready, Request, WorkerOptions } from "./protocol.ts"
+
+/** The worker has ended, by itself or by force, and what it was asked is not answered. */
+export class WorkerGone {
+  /** Whether it ever ran: otherwise nothing of what it was asked has happened. */
+  readonly hadStarted: boolean
+  readonly cause: unknown
+
+  constructor(hadStarted: boolean, cause: unknown) {
+    this.hadStarted = hadStarted
+    this.cause = cause
+  }
+}
+
+interface Pending {
+  readonly resolve: (answer: Answer) => void
+  readonly reject: (gone: WorkerGone) => void
+}
+
+// Where a bundler has put this code into a file of its own, there is no worker beside it, or one of another program.
+const extension = /\/agents\/sql\/sqlite\/thread(\.[jt]s)$/.exec(new URL(import.meta.url).pathname)?.[1]
+
+/** Whether there is a worker to be started. */
+export const isAvailable = extension !== undefined
+
+/** A worker with a connection of its own. It keeps no process alive except for what it has been asked. */
+export class Thread {
+  readonly #worker: Worker
+  readonly #pending: Array<Pending> = []
+  #state: "starting" | "ready" = "starting"
+  #gone: WorkerGone | undefined
+
+  constructor(options: WorkerOptions) {
+    const worker = new Worker(new URL(`./worker${extension ?? ".js"}`, import.meta.url), {
+      workerData: options,
+      name: "dgents-sqlite",
+      stdout: false,
+      stderr: false
+    })
+    this.#worker = worker
+    worker.unref()
+    worker.on("message", (message: Answer | Ready) => this.#receive(message))
+    worker.on("error", (error) => this.#end(error))
+    worker.on("exit", (code) => this.#end(new Error(`the worker ended with code ${code}`)))
+  }
+
+  /** Whether it has opened the database. */
+  get isReady(): boolean {
+    return this.#state === "ready" && this.#gone === undefined
+  }
+
+  /** Whether it has ended: nothing can be asked of it. */
+  get isGone(): boolean {
+    return this.#gone !== undefined
+  }
+
+  /** Rejects with `WorkerGone` when the worker ends before it answers. */
+  ask(request: Request): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.#gone !== undefined) return reject(this.#gone)
+      this.#worker.postMessage(request)
+      if (this.#pending.length === 0) this.#worker.ref()
+      this.#pending.push({ resolve, reject })
+    })
+  }
+
+  #receive(message: Answer | Ready): void {
+    if (message._tag === "Ready") {
+      this.#state = "ready"
+      return
+    }
+    const pending = this.#pending.shift()
+    if (this.#pending.length === 0) this.#worker.unref()
+    pending?.resolve(message)
+  }
+
+  #end(cause: unknown): void {
+    this.#gone ??= new WorkerGone(this.#state === "ready", cause)
+    for (const { reject } of this.#pending.splice(0)) reject(this.#gone)
+  }
+}

@@ -1,0 +1,248 @@
+import { Effect, Exit } from "effect"
+import type { Conflict, Failure, Put, Remove, Write, Written } from "../Engine.ts"
+import { Grouping, type Waiting } from "../grouping.ts"
+import { Answers } from "./answers.ts"
+import { commit, isWritten, type Outcome } from "./commit.ts"
+import type { Connection, Log } from "./connection.ts"
+import { busyFailure } from "./errors.ts"
+import { Pace } from "./pace.ts"
+import type { Answer, Request, WorkerOptions } from "./protocol.ts"
+import { isAvailable, Thread, WorkerGone } from "./thread.ts"
+import { pauseMillis } from "./waiting.ts"
+
+// What takes longer than this goes to the worker: it would block the event loop.
+const longestHere = 3
+// What takes less than this does not wait for a worker that is still starting.
+const longestWhileStarting = 10
+// In pages of 4 KB: a log of 4 MB is copied into the database file.
+const checkpointPages = 1000
+const groupWrites = 512
+const groupBytes = 4_000_000
+
+/** What was written since the database was opened. */
+export interface Counts {
+  /** Saves, batches and deletes that succeeded. */
+  readonly writes: number
+  /** Transactions, of one or more of these, committed by the thread of the program. */
+  readonly commitsHere: number
+  /** The same, committed by the worker thread. */
+  readonly commitsInWorker: number
+  /** How many writes the largest transaction had. */
+  readonly largestCommit: number
+  /** How often another connection had the lock. */
+  readonly busy: number
+  readonly checkpoints: number
+  /** How long syncing takes, in milliseconds: rather the slow ones of late than the average. */
+  readonly syncMillis: number
+}
+
+type Group = ReadonlyArray<Waiting<Write, Written, Failure | Conflict>>
+
+/**
+ * Commits what is asked for at one time in one transaction: here while that is fast, and otherwise in a worker thread. It
+ * is one of the two at any time, and one group after the other.
+ */
+export class Writer {
+  readonly #connection: Connection
+  readonly #options: WorkerOptions
+  /** Whether there may be a worker: not for what is in the memory of this thread, nor where none can be started. */
+  #mayThread: boolean
+  #thread: Thread | undefined
+  readonly #grouping: Grouping<Write, Written, Failure | Conflict>
+  readonly #answers = new Answers()
+  readonly #pace = new Pace()
+  #pending = 0
+  #whenIdle: (() => void) | undefined
+  #isClosing = false
+  #lastPages = 0
+  #nextCheckpoint = 0
+  #counts = { writes: 0, commitsHere: 0, commitsInWorker: 0, largestCommit: 0, busy: 0, checkpoints: 0 }
+
+  constructor(connection: Connection, options: WorkerOptions) {
+    this.#connection = connection
+    this.#options = options
+    this.#mayThread = isAvailable && options.file !== ":memory:"
+    this.#grouping = new Grouping({
+      run: (group) => this.#run(group),
+      lanes: 1,
+      most: groupWrites,
+      mostBytes: groupBytes
+    })
+  }
+
+  get isClosing(): boolean {
+    return this.#isClosing
+  }
+
+  get counts(): Counts {
+    return { ...this.#counts, syncMillis: this.#pace.sync }
+  }
+
+  write(write: Write): Effect.Effect<Written, Failure | Conflict> {
+    return Effect.suspend((): Effect.Effect<Written, Failure | Conflict> => {
+      if (this.#isClosing) return Exit.fail({ _tag: "Closed" })
+      this.#pending++
+      return this.#grouping.ask(write, sizeOf(write))
+    })
+  }
+
+  /** Asks the worker for what is not a write; `undefined` where there is none. */
+  ask(request: Request): Promise<Answer> | undefined {
+    return this.#threadOrNone()?.ask(request)
+  }
+
+  /** Answers what was asked, and closes both connections. The worker, if there is one, is the last: it checkpoints. */
+  async close(): Promise<void> {
+    this.#isClosing = true
+    if (this.#pending > 0)
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve
+      })
+    this.#connection.close()
+    const thread = this.#thread
+    if (thread?.isGone === false) await thread.ask({ _tag: "Close" }).catch(() => undefined)
+  }
+
+  #run(group: Group): void | Promise<void> {
+    const bytes = bytesOf(group)
+    const predicted = this.#pace.predict(group.length, bytes)
+    if (predicted > longestHere) {
+      const thread = this.#threadOrNone()
+      if (thread !== undefined && (thread.isReady || predicted > longestWhileStarting))
+        return this.#commitThere(thread, group)
+    }
+    return this.#commitHere(group)
+  }
+
+  #commitHere(group: Group): void | Promise<void> {
+    return this.#tryHere(group) ? this.#checkpointed() : this.#commitLater(group)
+  }
+
+  /** Not while another connection has the lock: answers whether it was committed. */
+  #tryHere(group: Group): boolean {
+    const begun = performance.now()
+    const outcomes = commit(
+      this.#connection,
+      group.map(({ request }) => request)
+    )
+    if (outcomes === "busy") {
+      this.#counts.busy++
+      return false
+    }
+    this.#pace.observe(group.length, bytesOf(group), performance.now() - begun)
+    this.#counts.commitsHere++
+    this.#answer(group, (i) => outcomes[i])
+    return true
+  }
+
+  async #commitLater(group: Group): Promise<void> {
+    const deadline = performance.now() + this.#options.busyTimeout
+    while (performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, pauseMillis()))
+      if (this.#tryHere(group)) return this.#checkpointed()
+    }
+    this.#answer(group, () => busyFailure(this.#options.file))
+  }
+
+  async #commitThere(thread: Thread, group: Group): Promise<void> {
+    try {
+      const answer = await thread.ask({ _tag: "Commit", writes: group.map(({ request }) => request.map(portable)) })
+      if (answer._tag === "Committed") {
+        this.#pace.observe(group.length, bytesOf(group), answer.millis)
+        this.#counts.commitsInWorker++
+        this.#answer(group, (i) => answer.outcomes[i])
+      } else this.#answer(group, () => (answer._tag === "Failed" ? answer.failure : undefined))
+    } catch (error) {
+      if (!(error instanceof WorkerGone) || !error.hadStarted) {
+        // Where none can be started, as in some bundles, this thread does it all.
+        this.#mayThread = false
+        return this.#commitHere(group)
+      }
+      const reason = `${this.#options.file}: the thread that writes it ended`
+      this.#answer(group, () => ({ _tag: "Indeterminate", reason, cause: error.cause }))
+    }
+    return this.#checkpointed()
+  }
+
+  #answer(group: Group, outcomeOf: (i: number) => Outcome | undefined): void {
+    this.#counts.largestCommit = Math.max(this.#counts.largestCommit, group.length)
+    this.#answers.add(
+      group.map(({ resume }, i) => () => {
+        const outcome = outcomeOf(i)
+        if (outcome !== undefined && isWritten(outcome)) this.#counts.writes++
+        this.#pending--
+        resume(exitOf(outcome))
+        if (this.#pending === 0) this.#whenIdle?.()
+      })
+    )
+  }
+
+  /** Copies the log into the database file when it has grown long, while no one writes: so it can begin anew. */
+  #checkpointed(): void | Promise<void> {
+    if (!this.#isLogLong()) return
+    this.#counts.checkpoints++
+    const asked = this.ask({ _tag: "Checkpoint" })
+    if (asked !== undefined) {
+      const ignore = () => {}
+      return asked.then(ignore, ignore).then(() => this.#noteCheckpoint())
+    }
+    try {
+      this.#connection.checkpoint()
+    } catch {
+      // The log is longer than it should be, and nothing worse; the next write tells of a disk that fails.
+    }
+    this.#noteCheckpoint()
+  }
+
+  #isLogLong(): boolean {
+    if (this.#options.isReadonly || this.#options.file === ":memory:") return false
+    const { copied, pages } = this.#log
+    if (pages < this.#lastPages) this.#nextCheckpoint = 0
+    this.#lastPages = pages
+    return pages - copied >= checkpointPages && pages >= this.#nextCheckpoint
+  }
+
+  // What a reader still needs stays in the log. It is tried again when there is more to be copied.
+  #noteCheckpoint(): void {
+    const { copied, pages } = this.#log
+    this.#nextCheckpoint = copied === pages ? 0 : pages + checkpointPages
+  }
+
+  get #log(): Log {
+    try {
+      return this.#connection.log
+    } catch {
+      return { pages: 0, copied: 0 }
+    }
+  }
+
+  #threadOrNone(): Thread | undefined {
+    if (!this.#mayThread) return undefined
+    if (this.#thread === undefined || this.#thread.isGone) this.#thread = new Thread(this.#options)
+    return this.#thread
+  }
+}
+
+const bytesOf = (group: Group): number => {
+  let bytes = 0
+  for (const { size } of group) bytes += size
+  return bytes
+}
+
+const sizeOf = (write: Write): number => {
+  let bytes = 0
+  for (const step of write) if (step._tag === "Put") bytes += step.state.length
+  return bytes
+}
+
+/** A view copies all that it is a view of when it goes to another thread. */
+const portable = (step: Put | Remove): Put | Remove =>
+  step._tag === "Put" && typeof step.state !== "string" && step.state.byteLength < step.state.buffer.byteLength
+    ? { ...step, state: step.state.slice() }
+    : step
+
+const exitOf = (outcome: Outcome | undefined): Exit.Exit<Written, Failure | Conflict> => {
+  if (outcome === undefined) return Exit.die(new Error("a write was not answered"))
+  if (isWritten(outcome)) return Exit.succeed(outcome)
+  return outcome._tag === "Defect" ? Exit.die(outcome.error) : Exit.fail(outcome)
+}
