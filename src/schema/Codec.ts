@@ -4,8 +4,9 @@
  * A codec is made from an Effect `Schema`. A value that does not fit is refused before a byte is written; bytes
  * that do not decode are a typed failure. What cannot come back equal is refused as well: nothing changes silently.
  */
-import { Cause, type Effect, Exit, Option, Schema, SchemaAST, SchemaIssue } from "effect"
+import { Cause, type Effect, Exit, Option, Schema, SchemaAST, type SchemaIssue } from "effect"
 import { mayChange } from "./internal/ambiguity.ts"
+import { explain } from "./internal/explain.ts"
 import * as FastPath from "./internal/fastPath.ts"
 import { fingerprint } from "./internal/fingerprint.ts"
 import { isUnchanged } from "./internal/isUnchanged.ts"
@@ -82,24 +83,9 @@ const parse = (payload: Payload, parseText: (text: string) => unknown): Exit.Exi
 // Excess properties are errors in both directions: dropping them would change a state without a word.
 const parseOptions: SchemaAST.ParseOptions = { onExcessProperty: "error" }
 
-// What a check or a transformation says at run time may quote the value: only what the schema itself says is shown.
-const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
-  leafHook: (issue) =>
-    issue._tag === "InvalidValue" || issue._tag === "Forbidden"
-      ? "Expected a valid value"
-      : SchemaIssue.defaultLeafHook(issue),
-  checkHook: ({ filter: { annotations } }) =>
-    typeof annotations?.message === "string"
-      ? annotations.message
-      : `Expected ${typeof annotations?.expected === "string" ? annotations.expected : "a value that passes the schema's check"}`
-})
-
 const fromIssue = (issue: SchemaIssue.Issue): CodecError => {
-  const first = formatIssue(issue).issues[0]
-  return codecError(
-    first?.message ?? "does not fit the schema",
-    first?.path?.map((segment) => (typeof segment === "object" ? segment.key : segment)) ?? []
-  )
+  const { path, reason } = explain(issue)
+  return codecError(reason, path)
 }
 
 const fromCause = (cause: Cause.Cause<Schema.SchemaError>): CodecError => {

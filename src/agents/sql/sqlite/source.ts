@@ -12,7 +12,7 @@ export const source = (collection: string, keep: Keep | undefined): Source => {
     "SELECT h.key, h.revision, h.saved_at, h.state FROM dgents_history AS h",
     // What an earlier rule has left is not shown.
     isBounded ? "JOIN dgents_state AS s ON s.collection = h.collection AND s.key = h.key" : "",
-    "WHERE h.collection = ?",
+    "WHERE h.collection = ? AND h.patch = 0",
     isBounded ? "AND h.revision > s.revision - ?" : "",
     isAged ? "AND h.saved_at >= ?" : ""
   ]
