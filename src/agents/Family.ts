@@ -136,13 +136,7 @@ export const fromStateStore = <S>(options: {
         return all.length === 0 ? Effect.void : locks.holdAll(all, store.removeMany(all))
       }),
     has: (key) => DataAgent.exists(family.at(key)),
-    query:
-      query === undefined
-        ? undefined
-        : (plan) => {
-            const answers = query(plan)
-            return answers === undefined ? undefined : open(() => answers)
-          }
+    query: query === undefined ? undefined : (plan) => open(() => query(plan))
   }
   return Object.assign(Object.create(Prototype) as typeof Prototype, family)
 }

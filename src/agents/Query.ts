@@ -52,6 +52,7 @@ export {
   sum
 } from "./query/expressions.ts"
 export type { Equatable, Field, Fields, Orderable, Row } from "./query/Field.ts"
+export type { Indexes } from "./query/indexes.ts"
 export type * as Ir from "./query/ir.ts"
 export type {
   Aggregated,

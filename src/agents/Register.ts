@@ -82,8 +82,8 @@ export interface Store {
     | ((keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, Revision.Revision>, WriteError>)
     | undefined
   /**
-   * Answers a query about the states, which are JSON; `undefined` for one that it leaves. Without it, all states are read, and
-   * looked through in memory.
+   * Answers a query about the states, which are JSON; `undefined` for one that it leaves, and then, as without it, all states
+   * are read and looked through in memory.
    */
-  readonly query?: ((plan: Plan) => Effect.Effect<ReadonlyArray<Cells>, ReadError> | undefined) | undefined
+  readonly query?: ((plan: Plan) => Effect.Effect<ReadonlyArray<Cells> | undefined, ReadError>) | undefined
 }

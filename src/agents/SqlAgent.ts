@@ -1,22 +1,26 @@
 /**
  * State in a SQL database: a row for each state, rows for its history. Which database is the layer's business:
- * `SqliteDriver.layer` of `dgents/sqlite`.
+ * `SqliteDriver.layer` of `dgents/sqlite`, `PostgresDriver.layer` of `dgents/postgres`.
  *
- * - Promises: what the driver claims. SQLite: `power` (`process` at `synchronous: "normal"`, `volatile` in memory),
- *   `linearizable`, shared by the fibers of one `process`; history as far as `history` says. Batches are all or nothing.
- * - Costs: one encoding and one transaction a save, one row and one decoding a load. A history copies the superseded
- *   state into a row of its own. SQLite runs in this thread: a commit blocks it for one sync of the disk.
+ * - Promises: what the driver claims, and `linearizable` on all of them. SQLite: `power` (`process` at `synchronous:
+ *   "normal"`), shared by the processes of one `host`; in memory `volatile`, shared by the fibers of one `process`. Postgres:
+ *   what the server's settings amount to, shared over a `network`. History as far as `history` says. Batches are all or nothing.
+ * - Costs: one encoding and one transaction a save, shared with the saves that come at the same time; one row and one decoding a
+ *   load, however long the history. A history copies the superseded state into a row of its own.
  * - Fails: with `StorageUnavailable` (says whether a retry makes sense), `StateCorrupt` for a damaged or foreign row or
- *   file, `WriteIndeterminate` when a COMMIT fails with an I/O error, and `AgentClosed` after its scope.
+ *   file, `WriteIndeterminate` when nobody can tell what became of a COMMIT, and `AgentClosed` after its scope.
  */
-import { type Context, Effect, Layer, type Scope } from "effect"
+import { type Context, Effect, Exit, Layer, Predicate, type Scope } from "effect"
+import { toCodec } from "../schema/Codec.ts"
 import type { Claims } from "./Claims.ts"
 import * as DataAgent from "./DataAgent.ts"
 import * as Family from "./Family.ts"
 import { check, historyOf, optional, rule, schema, text } from "./internal/options.ts"
-import { type ReadError, StateInvalid } from "./StateError.ts"
+import { type Indexes, indexes } from "./query/indexes.ts"
+import { type ReadError, StateInvalid, StorageUnavailable } from "./StateError.ts"
+import { readError } from "./sql/failure.ts"
 import * as Retention from "./sql/retention.ts"
-import { SqlDriver } from "./sql/SqlDriver.ts"
+import { SqlDriver, type SqlDriverService } from "./sql/SqlDriver.ts"
 
 export type {
   /** `"none"`, `"full"`, or limits: see `Options.history`. */
@@ -42,6 +46,12 @@ export interface Options<S> extends DataAgent.Options<S> {
    * history that is read. Default: 0, all in full.
    */
   readonly deltas?: number | undefined
+  /**
+   * Which fields of the current states the database keeps an index on, for the queries that look for them or order by them:
+   * `(p) => [p.age, [p.address.city, p.name]]`, the second one an index over two. Each costs a little at every save. They are made
+   * when the agent is opened, which takes a while where there are many states, and stay until somebody drops them.
+   */
+  readonly indexes?: Indexes<S> | undefined
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -75,7 +85,33 @@ const rules = {
   name: text,
   schema,
   history: historyOf("bounded", "maxAge"),
+  indexes: optional(rule("a function from the fields of a state to a list of them", Predicate.isFunction)),
   deltas: optional(rule("a whole number from 0", (n) => Number.isSafeInteger(n) && Number(n) >= 0))
+}
+
+const index = <S>(
+  { engine }: SqlDriverService,
+  collection: string,
+  { name, schema }: Options<S>,
+  declared: Indexes<S>
+): Effect.Effect<void, ReadError> => {
+  const refused = (reason: string) =>
+    new StorageUnavailable({
+      agent: name,
+      operation: "open",
+      reason: `the option indexes: ${reason}`,
+      retryable: false
+    })
+  const found = indexes({ name, codec: toCodec(schema) }, declared)
+  if (Exit.isFailure(found)) return Effect.mapError(found, ({ message }) => refused(message))
+  return Effect.forEach(
+    found.value,
+    (index) =>
+      engine.index === undefined
+        ? Effect.fail(refused(`${engine.name} has no indexes; leave it out`))
+        : Effect.mapError(engine.index(collection, index), readError({ agent: name }, "open")),
+    { discard: true }
+  )
 }
 
 const open = <S>(kind: "agent" | "family", options: Options<S>, single?: { readonly agent: string }) =>
@@ -85,6 +121,7 @@ const open = <S>(kind: "agent" | "family", options: Options<S>, single?: { reado
     if (!name.isWellFormed())
       return yield* new StateInvalid({ agent: name, path: [], reason: "its agent's name has a lone surrogate" })
     const driver = yield* SqlDriver
+    if (options.indexes !== undefined) yield* index(driver, `${kind}:${name}`, options, options.indexes)
     const store = yield* driver.store({
       // The kind sets an agent apart from the empty key of a family of the same name.
       collection: `${kind}:${name}`,

@@ -22,7 +22,8 @@ export interface Subject<in out S> {
   readonly codec: Codec<S>
 }
 
-const attempt = <A>(subject: Subject<never>, compile: (resolver: Resolver) => A): Exit.Exit<A, QueryInvalid> => {
+/** Compiles, with what the resolver throws as the failure. */
+export const attempt = <S, A>(subject: Subject<S>, compile: (resolver: Resolver) => A): Exit.Exit<A, QueryInvalid> => {
   const { codec, name } = subject
   if (codec.format !== "json")
     return Exit.fail(
@@ -65,7 +66,7 @@ export const rows = <S>(
   subject: Subject<S>,
   options: RunOptions<S, unknown>
 ): Exit.Exit<Compiled<Ir.RowsPlan>, QueryInvalid> =>
-  attempt(erased(subject), (resolver) => {
+  attempt(subject, (resolver) => {
     const p = fields<S>(resolver.root)
     const columns = new Columns(resolver, erased(subject))
     const selected = options.select?.(p, row) ?? {
@@ -188,7 +189,7 @@ export const groups = <S, K extends Keys, X extends Aggregates>(
   subject: Subject<S>,
   options: GroupOptions<S, K, X>
 ): Exit.Exit<Compiled<Ir.GroupsPlan>, QueryInvalid> =>
-  attempt(erased(subject), (resolver) => {
+  attempt(subject, (resolver) => {
     const p = fields<S>(resolver.root)
     const names: Array<string> = []
     const readers: Array<

@@ -13,11 +13,17 @@ const rowsInPage = 256
 
 /** What a family answers for a plan: by its store where that can, and otherwise from all of its states, read one by one. */
 export const cells = <S>(family: Family<S>, plan: Plan): Effect.Effect<ReadonlyArray<Cells>, ReadError> =>
-  family.query?.(plan) ??
-  Effect.map(
-    Stream.runCollect(Stream.filter(stored(family, plan.over, family.keys()), (row) => matches(plan, row))),
-    (rows) => answer(plan, rows)
+  Effect.flatMap(asked(family, plan), (answers) =>
+    answers === undefined
+      ? Effect.map(
+          Stream.runCollect(Stream.filter(stored(family, plan.over, family.keys()), (row) => matches(plan, row))),
+          (rows) => answer(plan, rows)
+        )
+      : Effect.succeed(answers)
   )
+
+const asked = <S>(family: Family<S>, plan: Plan): Effect.Effect<ReadonlyArray<Cells> | undefined, ReadError> =>
+  family.query?.(plan) ?? Effect.succeed(undefined)
 
 /** The answers of a plan, read. */
 export const run = <S>(family: Family<S>, { plan, read }: Compiled<Plan>): Effect.Effect<Array<unknown>, ReadError> =>
@@ -25,27 +31,28 @@ export const run = <S>(family: Family<S>, { plan, read }: Compiled<Plan>): Effec
 
 /** The answers of a plan without an order of its own, a page at a time. */
 export const stream = <S>(family: Family<S>, { plan, read }: Compiled<RowsPlan>): Stream.Stream<unknown, ReadError> =>
-  Stream.mapEffect(
-    Stream.suspend(() => streamPages(family, plan) ?? streamStored(family, plan)),
-    read
-  )
+  Stream.mapEffect(streamCells(family, plan), read)
 
-const streamPages = <S>(family: Family<S>, plan: RowsPlan): Stream.Stream<Cells, ReadError> | undefined => {
+type Rows = Effect.Effect<ReadonlyArray<Cells>, ReadError>
+
+const streamCells = <S>(family: Family<S>, plan: RowsPlan): Stream.Stream<Cells, ReadError> => {
   // Each page begins after the last row of the one before, so that rows which come and go move no others.
-  const page = (after: RowsPlan["after"]) => family.query?.({ ...plan, after, limit: rowsInPage })
-  const first = page(plan.after)
-  if (first === undefined) return undefined
   const key = plan.columns.findIndex((column) => column._tag === "Key")
   const revision = plan.columns.findIndex((column) => column._tag === "Revision")
-  return Stream.paginate(first, (rows) =>
-    Effect.map(rows, (cells) => {
-      const last = cells.at(-1)
-      const next =
-        last === undefined || cells.length < rowsInPage
-          ? undefined
-          : page({ key: String(last[key]), revision: Number(last[revision]) })
-      return [cells, Option.fromUndefinedOr(next)] as const
-    })
+  const pages = (first: ReadonlyArray<Cells>) =>
+    Stream.paginate<Rows, Cells, ReadError>(Effect.succeed(first), (rows) =>
+      Effect.map(rows, (found) => {
+        const last = found.at(-1)
+        if (last === undefined || found.length < rowsInPage) return [found, Option.none()]
+        const after = { key: String(last[key]), revision: Number(last[revision]) }
+        // By `cells`, in case that somebody changes how the history is kept meanwhile.
+        return [found, Option.some(cells(family, { ...plan, after, limit: rowsInPage }))]
+      })
+    )
+  return Stream.unwrap(
+    Effect.map(asked(family, { ...plan, limit: rowsInPage }), (first) =>
+      first === undefined ? streamStored(family, plan) : pages(first)
+    )
   )
 }
 

@@ -1,6 +1,7 @@
 /** A plan as parameterised SQL. Plans of one shape give the same text, whatever their values are. */
 
 import { parseEscapedKeys } from "../../schema/internal/parseJson.ts"
+import type { Dialect, Selected, SqlValue } from "./Dialect.ts"
 import type {
   Aggregation,
   Cell,
@@ -15,11 +16,11 @@ import type {
   RowsPlan,
   Scalar
 } from "./ir.ts"
+import { key as keyOperand } from "./ir.ts"
 import { pick, toText } from "./memory.ts"
 import * as Text from "./text.ts"
 
-/** What a driver binds. */
-export type SqlValue = string | number | Uint8Array
+export type { Dialect, Selected, SqlValue } from "./Dialect.ts"
 
 /**
  * Where the rows come from: a SELECT of the columns `key`, `revision`, `saved_at` and `state`. Where `state` is not the text that
@@ -31,6 +32,8 @@ export interface Source {
   /** What its placeholders bind, the first of them being the first of the statement. */
   readonly params: ReadonlyArray<SqlValue>
   readonly hasBody?: boolean | undefined
+  /** Answers a row where there are states that the source leaves out, such as those that are kept as differences. */
+  readonly leavesOut?: { readonly sql: string; readonly params: ReadonlyArray<SqlValue> } | undefined
 }
 
 /** A statement, and how a row of its result is read, an object with the columns `c0`, `c1` and so on. */
@@ -38,51 +41,6 @@ export interface Statement {
   readonly sql: string
   readonly params: ReadonlyArray<SqlValue>
   readonly read: (row: Readonly<Record<string, unknown>>) => Cells
-}
-
-/** How one database writes what the plans need. */
-export interface Dialect {
-  /** The nth placeholder, counted from 1. */
-  readonly placeholder: (n: number) => string
-  /** The value that is compared for a property of `state`, NULL where it is missing. Has no parameters, so that an index can be on it. */
-  readonly scalar: (state: string, path: ReadonlyArray<string>, kind: Kind) => string
-  /** The JSON text of a property of `state`, NULL where it is not there. */
-  readonly json: (state: string, path: ReadonlyArray<string>) => string
-  /** Whether a property of `state` is absent or null. */
-  readonly isNothing: (state: string, path: ReadonlyArray<string>) => string
-  /** A column of text, in the order of its code points. */
-  readonly textColumn: (column: string) => string
-  /** A placeholder as a value of a kind, and what it binds. */
-  readonly value: (kind: Kind, value: Scalar, placeholder: string) => readonly [sql: string, bound: SqlValue]
-  /** Whether an expression is one of the values. The text does not depend on how many there are. */
-  readonly oneOf: (
-    expression: string,
-    kind: Kind,
-    values: ReadonlyArray<Scalar>,
-    placeholder: string
-  ) => readonly [sql: string, bound: SqlValue]
-  /** Whether a text holds another one. */
-  readonly contains: (expression: string, part: string) => string
-  /** Whether a lone surrogate can be told from U+FFFD. */
-  readonly keepsSurrogates: boolean
-  /** An expression with its direction, missing values before all others, or after them when descending. */
-  readonly order: (expression: string, descending: boolean) => string
-  /** An aggregate: what it is ordered by, and how it is selected and read. */
-  readonly aggregate: (
-    name: "Sum" | "Avg" | "Min" | "Max",
-    expression: string,
-    kind: Kind
-  ) => Selected & { readonly order: string }
-  /** The value of a group, selected and read. */
-  readonly selected: (expression: string, kind: Kind) => Selected
-  /** Rows to answer and to leave out. */
-  readonly page: (limit: string | undefined, offset: string | undefined) => string
-}
-
-/** A selected expression, and how what the driver answers for it is read. NULL is read by nobody. */
-export interface Selected {
-  readonly sql: string
-  readonly read: (value: unknown) => Cell
 }
 
 /** A plan over a source as one statement. */
@@ -112,7 +70,15 @@ class Params {
   value(kind: Kind, value: Scalar): string {
     return this.add((placeholder) => this.#dialect.value(kind, value, placeholder))
   }
+
+  /** A value to be compared with an operand. */
+  of(operand: Operand, value: Scalar): string {
+    return this.value(operand.kind, stored(this.#dialect, operand, value))
+  }
 }
+
+const stored = (dialect: Dialect, operand: Operand, value: Scalar): Scalar =>
+  operand._tag === "Key" ? dialect.toKey(String(value)) : value
 
 const expression = (dialect: Dialect, operand: Operand): string => {
   switch (operand._tag) {
@@ -162,16 +128,18 @@ const where = (dialect: Dialect, condition: Condition, params: Params): string =
   const left = expression(dialect, operand)
   switch (condition._tag) {
     case "Compare":
-      return `${left} ${operators[condition.op]} ${params.value(operand.kind, condition.value)}`
-    case "OneOf":
-      return params.add((placeholder) => dialect.oneOf(left, operand.kind, condition.values, placeholder))
+      return `${left} ${operators[condition.op]} ${params.of(operand, condition.value)}`
+    case "OneOf": {
+      const values = condition.values.map((value) => stored(dialect, operand, value))
+      return dialect.oneOf(left, operand.kind, values, (make) => params.add(make))
+    }
     case "Contains":
-      return dialect.contains(left, params.value("string", condition.text))
+      return dialect.contains(left, params.of(operand, condition.text))
     case "StartsWith": {
       // As a range, which an index answers.
-      const from = `${left} >= ${params.value("string", condition.text)}`
+      const from = `${left} >= ${params.of(operand, condition.text)}`
       const end = Text.above(condition.text, dialect.keepsSurrogates)
-      return end === undefined ? from : `(${from} AND ${left} < ${params.value("string", end)})`
+      return end === undefined ? from : `(${from} AND ${left} < ${params.of(operand, end)})`
     }
   }
 }
@@ -221,7 +189,7 @@ const compileRows = (dialect: Dialect, source: Source, plan: RowsPlan, params: P
       return columns.map((column, i) =>
         tree !== undefined && column._tag === "Path"
           ? toText(pick(tree, column.path))
-          : readColumn(column, row[name(i)])
+          : readColumn(dialect, column, row[name(i)])
       )
     }
   }
@@ -239,10 +207,10 @@ const afterRow = (
   params: Params
 ): string => {
   const column = dialect.textColumn("r.key")
-  const above = `${column} > ${params.value("string", key)}`
+  const above = `${column} > ${params.of(keyOperand, key)}`
   return over === "current"
     ? above
-    : `(${above} OR (${column} = ${params.value("string", key)} AND r.revision > ${params.value("number", revision)}))`
+    : `(${above} OR (${column} = ${params.of(keyOperand, key)} AND r.revision > ${params.value("number", revision)}))`
 }
 
 const select = (dialect: Dialect, source: Source, column: Column): string => {
@@ -251,8 +219,9 @@ const select = (dialect: Dialect, source: Source, column: Column): string => {
   return column._tag === "Key" ? "r.key" : column._tag === "Revision" ? "r.revision" : "r.saved_at"
 }
 
-const readColumn = (column: Column, value: unknown): Cell => {
+const readColumn = (dialect: Dialect, column: Column, value: unknown): Cell => {
   if (value === null || value === undefined) return undefined
+  if (column._tag === "Key") return dialect.fromKey(String(value))
   return column._tag === "Revision" || column._tag === "SavedAt" ? Number(value) : String(value)
 }
 
@@ -260,9 +229,9 @@ const readColumn = (column: Column, value: unknown): Cell => {
 // Groups
 
 const compileGroups = (dialect: Dialect, source: Source, plan: GroupsPlan, params: Params): Statement => {
-  const by = plan.by.map((operand) => ({ kind: operand.kind, sql: expression(dialect, operand) }))
+  const by = plan.by.map((operand) => ({ operand, sql: expression(dialect, operand) }))
   const columns = [
-    ...by.map(({ kind, sql }) => ({ ...dialect.selected(sql, kind), order: sql })),
+    ...by.map(({ operand, sql }) => ({ ...keyed(dialect, operand, dialect.selected(sql, operand.kind)), order: sql })),
     ...plan.aggregations.map((aggregation) => aggregate(dialect, aggregation))
   ]
   const filter = conditions([plan.where === undefined ? undefined : where(dialect, plan.where, params)])
@@ -291,5 +260,11 @@ const compileGroups = (dialect: Dialect, source: Source, plan: GroupsPlan, param
 const aggregate = (dialect: Dialect, aggregation: Aggregation): Selected & { readonly order: string } => {
   if (aggregation._tag === "Count") return { sql: "count(*)", order: "count(*)", read: Number }
   const { operand } = aggregation
-  return dialect.aggregate(aggregation._tag, expression(dialect, operand), operand.kind)
+  const selected = dialect.aggregate(aggregation._tag, expression(dialect, operand), operand.kind)
+  return { ...keyed(dialect, operand, selected), order: selected.order }
 }
+
+const keyed = (dialect: Dialect, operand: Operand, { read, sql }: Selected): Selected => ({
+  sql,
+  read: operand._tag === "Key" ? (value) => dialect.fromKey(String(read(value))) : read
+})

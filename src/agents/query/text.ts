@@ -43,7 +43,9 @@ export const above = (prefix: string, surrogates: boolean): string | undefined =
   const points = Array.from(prefix, (character) => character.codePointAt(0) ?? 0)
   for (let last = points.pop(); last !== undefined; last = points.pop()) {
     if (last === 0x10ffff) continue
-    return String.fromCodePoint(...points, !surrogates && last === 0xd7ff ? 0xe000 : last + 1)
+    // No string has a high surrogate before a low one: those two are one code point.
+    const isPair = last === 0xdbff && isHigh(points.at(-1) ?? 0)
+    return String.fromCodePoint(...points, isPair || (!surrogates && last === 0xd7ff) ? 0xe000 : last + 1)
   }
   return undefined
 }

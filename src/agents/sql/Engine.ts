@@ -5,6 +5,7 @@
 import type { Effect, Scope } from "effect"
 import type { Payload } from "../../schema/Codec.ts"
 import type { Claims } from "../Claims.ts"
+import type { Index } from "../query/indexes.ts"
 import type { Dialect, Source } from "../query/sql.ts"
 import type { Entry } from "../Register.ts"
 
@@ -100,6 +101,8 @@ export interface Engine {
    * Comes with a dialect.
    */
   readonly source?: ((collection: string, keep: Keep | undefined) => Source) | undefined
+  /** Makes an index on the current states of a collection, if it is not there. Comes with a dialect; see `indexStatement`. */
+  readonly index?: ((collection: string, index: Index) => Effect.Effect<void, Failure>) | undefined
   /** The current state. */
   readonly read: (id: Id) => Effect.Effect<Current | undefined, Failure>
   /** The current states of many keys as of one moment; those that are missing are left out. */

@@ -121,17 +121,16 @@ class SqlStore implements Store {
     )
   }
 
-  readonly query = (plan: Plan): Effect.Effect<ReadonlyArray<Cells>, ReadError> | undefined => {
+  readonly query = (plan: Plan): Effect.Effect<ReadonlyArray<Cells> | undefined, ReadError> => {
     const { dialect, source } = this.engine
-    const { retention } = this.options
-    if (dialect === undefined || source === undefined) return undefined
-    // Differences say nothing by themselves.
-    if (plan.over === "history" && retention.every > 0) return undefined
+    if (dialect === undefined || source === undefined) return Exit.succeed(undefined)
     return this.reading(this.#whole, "query", () =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const keep = plan.over === "current" ? undefined : keepAt(retention, now)
-        const { params, read, sql } = compile(dialect, source(this.#name, keep), plan)
-        return Effect.map(this.engine.query({ sql, params }), (rows) => rows.map(read))
+      Effect.gen({ self: this }, function* () {
+        const now = yield* Clock.currentTimeMillis
+        const rows = source(this.#name, plan.over === "current" ? undefined : keepAt(this.options.retention, now))
+        if (rows.leavesOut !== undefined && (yield* this.engine.query(rows.leavesOut)).length > 0) return undefined
+        const { params, read, sql } = compile(dialect, rows, plan)
+        return (yield* this.engine.query({ sql, params })).map(read)
       })
     )
   }

@@ -1,5 +1,5 @@
 // Who is answered goes on at once, and encodes its next state: a few of them in each turn of the event loop.
-const turnMillis = 2
+const turnMillis = 1
 
 /** Answers in order, and lets the event loop turn in between when that takes long. */
 export class Answers {

@@ -85,7 +85,8 @@ const put = ({ statements }: Connection, step: Put): number | Conflict => {
     if (actual !== expected) return { _tag: "Conflict", actual }
   }
   if (keep.count > 1 && expected !== 0) {
-    const isPatched = patch !== undefined && statements.archivePatch.run(patch.text, collection, key, patch.base).changes > 0
+    const isPatched =
+      patch !== undefined && statements.archivePatch.run(patch.text, collection, key, patch.base).changes > 0
     if (!isPatched) statements.archive.run(collection, key)
   }
   const revision = expected === 0 ? undefined : statements.update.get(savedAt, state, collection, key)

@@ -1,5 +1,5 @@
 import type Database from "better-sqlite3"
-import { CommitFailed } from "./errors.ts"
+import { CommitFailed, resultCode } from "./errors.ts"
 import { prepare, type Statements } from "./statements.ts"
 
 /** How much is in the write-ahead log, in pages, and how much of that is in the database file as well. */
@@ -96,10 +96,20 @@ export class Connection {
     return asLog(this.#checkpoint.get())
   }
 
+  hasIndex(name: string): boolean {
+    return this.db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = ?").get(name) !== undefined
+  }
+
   /** What is wrong with the database, in SQLite's words. Reads all of it. */
   check(): ReadonlyArray<string> {
-    const found = this.db.prepare<[], string>("PRAGMA integrity_check").pluck().all()
-    return found.length === 1 && found[0] === "ok" ? [] : found
+    try {
+      const found = this.db.prepare<[], string>("PRAGMA integrity_check").pluck().all()
+      return found.length === 1 && found[0] === "ok" ? [] : found
+    } catch (error) {
+      const code = resultCode(error)
+      if (code?.startsWith("SQLITE_CORRUPT") === true) return [`the file is too damaged to be checked (${code})`]
+      throw error
+    }
   }
 
   // After some errors (a full disk, an I/O error) SQLite has rolled back by itself already.

@@ -1,5 +1,5 @@
+import type { Dialect, Selected } from "../../query/Dialect.ts"
 import type { Kind, Scalar } from "../../query/ir.ts"
-import type { Dialect, Selected } from "../../query/sql.ts"
 import * as Text from "../../query/text.ts"
 
 /** A text as a SQL literal. `undefined` where it cannot be one: SQL text ends at a NUL, and holds no lone surrogate. */
@@ -46,6 +46,17 @@ const selected = (expression: string, kind: Kind): Selected =>
 
 const functions = { Sum: "sum", Avg: "avg", Min: "min", Max: "max" } as const
 
+const value: Dialect["value"] = (kind, value, placeholder) => {
+  if (typeof value === "boolean") return [placeholder, value ? 1 : 0]
+  if (!isText(kind) || typeof value !== "string" || value.isWellFormed()) return [placeholder, value]
+  // The plus takes the affinity away, with which an index on an expression could not be used.
+  return [`+CAST(${placeholder} AS TEXT)`, Text.toBytes(value)]
+}
+
+// A list of bound values is what the planner knows the length of. It is filled up to a power of two, so that there are few
+// texts of one query; a longer list is one JSON array.
+const mostBound = 256
+
 const inList = (value: Scalar): string =>
   typeof value === "number" && !Number.isFinite(value) ? (value > 0 ? "9e999" : "-9e999") : JSON.stringify(value)
 
@@ -56,18 +67,26 @@ export const dialect: Dialect = {
   json: (state, path) => `${state} -> ${pathOf(path)}`,
   isNothing: (state, path) => `coalesce(json_type(${state}, ${pathOf(path)}), 'null') = 'null'`,
   textColumn: (column) => column,
-  value: (kind, value, placeholder) => {
-    if (typeof value === "boolean") return [placeholder, value ? 1 : 0]
-    if (!isText(kind) || typeof value !== "string" || value.isWellFormed()) return [placeholder, value]
-    // The plus takes the affinity away, with which an index on an expression could not be used.
-    return [`+CAST(${placeholder} AS TEXT)`, Text.toBytes(value)]
+  toKey: (key) => key,
+  fromKey: (text) => text,
+  value,
+  oneOf: (expression, kind, values, bind) => {
+    if (values.length > mostBound) {
+      const value = kind === "number" ? "CAST(value AS REAL)" : "value"
+      return bind((placeholder) => [
+        `${expression} IN (SELECT ${value} FROM json_each(${placeholder}))`,
+        `[${values.map(inList).join()}]`
+      ])
+    }
+    const [first = ""] = values
+    const padded = [...values, ...Array<Scalar>(2 ** Math.ceil(Math.log2(values.length)) - values.length).fill(first)]
+    return `${expression} IN (${padded.map((item) => bind((placeholder) => value(kind, item, placeholder))).join(", ")})`
   },
-  oneOf: (expression, kind, values, placeholder) => [
-    `${expression} IN (SELECT ${kind === "number" ? "CAST(value AS REAL)" : "value"} FROM json_each(${placeholder}))`,
-    `[${values.map(inList).join()}]`
-  ],
   contains: (expression, part) => `instr(${expression}, ${part}) > 0`,
   keepsSurrogates: true,
+  indexed: (expression) => expression,
+  statistics: () => undefined,
+  literal,
   order: (expression, descending) => `${expression} ${descending ? "DESC" : "ASC"}`,
   aggregate: (name, expression, kind) => {
     const order = `${functions[name]}(${expression})`

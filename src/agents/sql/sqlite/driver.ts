@@ -7,6 +7,7 @@ import { fromEngine, SqlDriver, type SqlDriverService } from "../SqlDriver.ts"
 import * as Engine from "./engine.ts"
 import { type Figures, figures, integrity } from "./health.ts"
 import { notLoaded, open, unavailable } from "./open.ts"
+import { inodeOf } from "./settings.ts"
 import { Writer } from "./writer.ts"
 
 /** Which database file, and how it is opened. */
@@ -81,7 +82,7 @@ export const make = (
     const { connection, writer } = yield* Effect.acquireRelease(
       Effect.map(open(Sqlite, opening), (connection) => ({
         connection,
-        writer: new Writer(connection, { ...opening, file: connection.file })
+        writer: new Writer(connection, { ...opening, file: connection.file, inode: inodeOf(connection.file) })
       })),
       ({ writer }) => Effect.promise(() => writer.close()),
       { interruptible: true }

@@ -1,5 +1,6 @@
 import { Effect, Exit, type Scope } from "effect"
 import type { Claims } from "../../Claims.ts"
+import { indexStatement } from "../../query/indexes.ts"
 import type { Engine, Failure } from "../Engine.ts"
 import type { Connection } from "./connection.ts"
 import { dialect } from "./dialect.ts"
@@ -19,6 +20,8 @@ export interface Parts {
   /** How long the lock of another connection is waited for, in milliseconds. */
   readonly busyTimeout: number
 }
+
+const notIndexable = "the agent's name has a NUL or a lone surrogate in it, which no index can be on; name it otherwise"
 
 /** A SQLite database as `SqlAgent` sees it. Reads are done at once, in this thread. */
 export const make = ({ busyTimeout, claims, connection, writer }: Parts): Engine => {
@@ -46,6 +49,16 @@ export const make = ({ busyTimeout, claims, connection, writer }: Parts): Engine
     claims,
     dialect,
     source,
+    index: (collection, index) => {
+      const statement = indexStatement(dialect, "dgents_state", collection, index)
+      return statement === undefined
+        ? Exit.fail({ _tag: "Unavailable", reason: notIndexable, retryable: false })
+        : // Looked for first, since even "if not exists" takes the lock of a writer.
+          reading(() => {
+            if (connection.hasIndex(statement.name)) return
+            connection.db.exec(statement.sql)
+          })
+    },
     read: (id) => reading(() => rows.read(id)),
     readMany: (collection, keys) => reading(() => rows.readMany(collection, keys)),
     history: (id, before, limit) => reading(() => rows.history(id, before, limit)),

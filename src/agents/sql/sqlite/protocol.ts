@@ -6,6 +6,8 @@ import type { Synchronous } from "./settings.ts"
 /** What a worker is started with. */
 export interface WorkerOptions {
   readonly file: string
+  /** Which file that was when it was opened: there may be another one in its place by now. */
+  readonly inode: string
   readonly isReadonly: boolean
   readonly synchronous: Synchronous
   /** In milliseconds. */

@@ -12,8 +12,12 @@ export type QueryRow = Readonly<Record<string, unknown>>
 export class Refused {
   readonly failure: Failure
 
-  constructor(reason: string, cause?: unknown) {
-    this.failure = { _tag: "Unavailable", reason, retryable: false, cause }
+  constructor(reason: string, cause?: unknown, failure?: Failure) {
+    this.failure = failure ?? { _tag: "Unavailable", reason, retryable: false, cause }
+  }
+
+  static corrupt(reason: string): Refused {
+    return new Refused(reason, undefined, { _tag: "Corrupt", location: "the database", reason })
   }
 }
 
@@ -70,6 +74,11 @@ export class Queries {
 
 // Unlike elsewhere, what SQLite says is of the statement, which somebody wrote, and not of a state: no such column.
 const withMessage = (error: unknown): unknown =>
+  resultCode(error) === "SQLITE_ERROR" && error instanceof Error && error.message === "malformed JSON"
+    ? Refused.corrupt("a state that the query looks at is not JSON")
+    : refusedOr(error)
+
+const refusedOr = (error: unknown): unknown =>
   resultCode(error) === "SQLITE_ERROR" && error instanceof Error && !isBusy(error)
     ? new Refused(`SQLite refuses the statement: ${error.message}`, error)
     : error

@@ -1,4 +1,5 @@
 /** What every connection sets and reads back. Free of Effect: the worker has a connection of its own. */
+import { statSync } from "node:fs"
 import type Database from "better-sqlite3"
 
 /** How a commit becomes durable. */
@@ -11,6 +12,12 @@ export class NotSet {
   constructor(reason: string) {
     this.reason = reason
   }
+}
+
+/** Tells files of one name apart. Empty for what is none. */
+export const inodeOf = (file: string): string => {
+  const stat = file === ":memory:" ? undefined : statSync(file, { bigint: true, throwIfNoEntry: false })
+  return stat === undefined ? "" : `${stat.dev}:${stat.ino}`
 }
 
 /** Throws `NotSet` when a pragma is not what it should be. */

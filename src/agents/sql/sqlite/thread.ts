@@ -24,7 +24,7 @@ const extension = /\/agents\/sql\/sqlite\/thread(\.[jt]s)$/.exec(new URL(import.
 /** Whether there is a worker to be started. */
 export const isAvailable = extension !== undefined
 
-/** A worker with a connection of its own. It keeps no process alive except for what it has been asked. */
+/** A worker with a connection of its own, to be asked at once. It keeps no process alive after it has answered. */
 export class Thread {
   readonly #worker: Worker
   readonly #pending: Array<Pending> = []
@@ -34,14 +34,16 @@ export class Thread {
   constructor(options: WorkerOptions) {
     const worker = new Worker(new URL(`./worker${extension ?? ".js"}`, import.meta.url), {
       workerData: options,
-      name: "dgents-sqlite",
-      stdout: false,
-      stderr: false
+      name: "dgents-sqlite"
     })
     this.#worker = worker
-    worker.unref()
     worker.on("message", (message: Answer | Ready) => this.#receive(message))
     worker.on("error", (error) => this.#end(error))
+    // An answer that cannot be read is as good as none.
+    worker.on("messageerror", (error) => {
+      this.#end(error)
+      worker.terminate()
+    })
     worker.on("exit", (code) => this.#end(new Error(`the worker ended with code ${code}`)))
   }
 

@@ -9,11 +9,12 @@ import { commit, type Outcome } from "./commit.ts"
 import { Connection } from "./connection.ts"
 import { busyFailure, readFailure } from "./errors.ts"
 import type { Answer, Ready, Request, WorkerOptions } from "./protocol.ts"
-import { configure } from "./settings.ts"
+import { configure, inodeOf } from "./settings.ts"
 
 // Sound: `Thread` starts it with these.
 const options = workerData as WorkerOptions
 const db = new Database(options.file, { readonly: options.isReadonly, fileMustExist: true, timeout: 0 })
+if (inodeOf(options.file) !== options.inode) throw new Error("there is another file in the place of the database")
 configure(db, options.synchronous)
 const connection = new Connection(db, options.file)
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
@@ -24,7 +25,8 @@ const commitWhenFree = (writes: ReadonlyArray<Write>): Answer => {
   for (;;) {
     const begun = performance.now()
     const outcomes = commit(connection, writes)
-    if (outcomes !== "busy") return { _tag: "Committed", outcomes: outcomes.map(cloneable), millis: performance.now() - begun }
+    if (outcomes !== "busy")
+      return { _tag: "Committed", outcomes: outcomes.map(cloneable), millis: performance.now() - begun }
     if (begun >= deadline) return { _tag: "Failed", failure: busyFailure(options.file) }
     Atomics.wait(sleeper, 0, 0, 1 + Math.random() * 2)
   }

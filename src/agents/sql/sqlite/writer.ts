@@ -11,11 +11,14 @@ import { isAvailable, Thread, WorkerGone } from "./thread.ts"
 import { pauseMillis } from "./waiting.ts"
 
 // What takes longer than this goes to the worker: it would block the event loop.
-const longestHere = 3
+const longestHere = 2
 // What takes less than this does not wait for a worker that is still starting.
 const longestWhileStarting = 10
 // In pages of 4 KB: a log of 4 MB is copied into the database file.
 const checkpointPages = 1000
+// What may have been written to the log, at most, before it is looked at again: a page of each of its tables a row, and more.
+const unseenBytes = 1_000_000
+const unseenBytesOfRow = 16_384
 const groupWrites = 512
 const groupBytes = 4_000_000
 
@@ -51,9 +54,10 @@ export class Writer {
   readonly #grouping: Grouping<Write, Written, Failure | Conflict>
   readonly #answers = new Answers()
   readonly #pace = new Pace()
-  #pending = 0
+  #unanswered = 0
   #whenIdle: (() => void) | undefined
   #isClosing = false
+  #unseen = 0
   #lastPages = 0
   #nextCheckpoint = 0
   #counts = { writes: 0, commitsHere: 0, commitsInWorker: 0, largestCommit: 0, busy: 0, checkpoints: 0 }
@@ -81,7 +85,6 @@ export class Writer {
   write(write: Write): Effect.Effect<Written, Failure | Conflict> {
     return Effect.suspend((): Effect.Effect<Written, Failure | Conflict> => {
       if (this.#isClosing) return Exit.fail({ _tag: "Closed" })
-      this.#pending++
       return this.#grouping.ask(write, sizeOf(write))
     })
   }
@@ -94,7 +97,7 @@ export class Writer {
   /** Answers what was asked, and closes both connections. The worker, if there is one, is the last: it checkpoints. */
   async close(): Promise<void> {
     this.#isClosing = true
-    if (this.#pending > 0)
+    if (!this.#isIdle)
       await new Promise<void>((resolve) => {
         this.#whenIdle = resolve
       })
@@ -103,9 +106,15 @@ export class Writer {
     if (thread?.isGone === false) await thread.ask({ _tag: "Close" }).catch(() => undefined)
   }
 
+  get #isIdle(): boolean {
+    return this.#unanswered === 0 && this.#grouping.length === 0
+  }
+
   #run(group: Group): void | Promise<void> {
+    this.#unanswered += group.length
+    if (!this.#connection.isOpen) return this.#answer(group, () => ({ _tag: "Closed" }))
     const bytes = bytesOf(group)
-    const predicted = this.#pace.predict(group.length, bytes)
+    const predicted = this.#pace.predict(rowsOf(group), bytes)
     if (predicted > longestHere) {
       const thread = this.#threadOrNone()
       if (thread !== undefined && (thread.isReady || predicted > longestWhileStarting))
@@ -115,7 +124,7 @@ export class Writer {
   }
 
   #commitHere(group: Group): void | Promise<void> {
-    return this.#tryHere(group) ? this.#checkpointed() : this.#commitLater(group)
+    return this.#tryHere(group) ? this.#checkpointed(group) : this.#commitLater(group)
   }
 
   /** Not while another connection has the lock: answers whether it was committed. */
@@ -129,7 +138,7 @@ export class Writer {
       this.#counts.busy++
       return false
     }
-    this.#pace.observe(group.length, bytesOf(group), performance.now() - begun)
+    this.#pace.observe(rowsOf(group), bytesOf(group), performance.now() - begun)
     this.#counts.commitsHere++
     this.#answer(group, (i) => outcomes[i])
     return true
@@ -139,7 +148,7 @@ export class Writer {
     const deadline = performance.now() + this.#options.busyTimeout
     while (performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, pauseMillis()))
-      if (this.#tryHere(group)) return this.#checkpointed()
+      if (this.#tryHere(group)) return this.#checkpointed(group)
     }
     this.#answer(group, () => busyFailure(this.#options.file))
   }
@@ -148,20 +157,23 @@ export class Writer {
     try {
       const answer = await thread.ask({ _tag: "Commit", writes: group.map(({ request }) => request.map(portable)) })
       if (answer._tag === "Committed") {
-        this.#pace.observe(group.length, bytesOf(group), answer.millis)
+        this.#pace.observe(rowsOf(group), bytesOf(group), answer.millis)
         this.#counts.commitsInWorker++
         this.#answer(group, (i) => answer.outcomes[i])
       } else this.#answer(group, () => (answer._tag === "Failed" ? answer.failure : undefined))
     } catch (error) {
-      if (!(error instanceof WorkerGone) || !error.hadStarted) {
-        // Where none can be started, as in some bundles, this thread does it all.
+      if (isMissing(error)) {
         this.#mayThread = false
         return this.#commitHere(group)
       }
       const reason = `${this.#options.file}: the thread that writes it ended`
-      this.#answer(group, () => ({ _tag: "Indeterminate", reason, cause: error.cause }))
+      this.#answer(group, () => ({
+        _tag: "Indeterminate",
+        reason,
+        cause: error instanceof WorkerGone ? error.cause : error
+      }))
     }
-    return this.#checkpointed()
+    return this.#checkpointed(group)
   }
 
   #answer(group: Group, outcomeOf: (i: number) => Outcome | undefined): void {
@@ -170,22 +182,30 @@ export class Writer {
       group.map(({ resume }, i) => () => {
         const outcome = outcomeOf(i)
         if (outcome !== undefined && isWritten(outcome)) this.#counts.writes++
-        this.#pending--
+        this.#unanswered--
         resume(exitOf(outcome))
-        if (this.#pending === 0) this.#whenIdle?.()
+        if (this.#isIdle) this.#whenIdle?.()
       })
     )
   }
 
   /** Copies the log into the database file when it has grown long, while no one writes: so it can begin anew. */
-  #checkpointed(): void | Promise<void> {
-    if (!this.#isLogLong()) return
+  #checkpointed(group: Group): void | Promise<void> {
+    this.#unseen += bytesOf(group) + rowsOf(group) * unseenBytesOfRow
+    if (this.#unseen < unseenBytes || !this.#isLogLong()) return
     this.#counts.checkpoints++
     const asked = this.ask({ _tag: "Checkpoint" })
-    if (asked !== undefined) {
-      const ignore = () => {}
-      return asked.then(ignore, ignore).then(() => this.#noteCheckpoint())
-    }
+    if (asked === undefined) return this.#checkpointHere()
+    return asked.then(
+      () => this.#noteCheckpoint(),
+      (error) => {
+        if (isMissing(error)) this.#mayThread = false
+        if (!this.#mayThread) this.#checkpointHere()
+      }
+    )
+  }
+
+  #checkpointHere(): void {
     try {
       this.#connection.checkpoint()
     } catch {
@@ -196,6 +216,7 @@ export class Writer {
 
   #isLogLong(): boolean {
     if (this.#options.isReadonly || this.#options.file === ":memory:") return false
+    this.#unseen = 0
     const { copied, pages } = this.#log
     if (pages < this.#lastPages) this.#nextCheckpoint = 0
     this.#lastPages = pages
@@ -223,10 +244,19 @@ export class Writer {
   }
 }
 
+/** Whether there never was a worker, as in some bundles: nothing was done, and this thread has to do it all. */
+const isMissing = (error: unknown): boolean => !(error instanceof WorkerGone) || !error.hadStarted
+
 const bytesOf = (group: Group): number => {
   let bytes = 0
   for (const { size } of group) bytes += size
   return bytes
+}
+
+const rowsOf = (group: Group): number => {
+  let rows = 0
+  for (const { request } of group) rows += request.length
+  return rows
 }
 
 const sizeOf = (write: Write): number => {
