@@ -2,16 +2,20 @@ import { join } from "node:path"
 import Database from "better-sqlite3"
 import { DataAgent, SqlAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, Schema, Stream } from "effect"
 import { bench, temporaryDirectory } from "../harness.ts"
 import { Conversation, conversation, conversations } from "../states.ts"
 
 /** A family in a database file of its own. */
-const family = <S>(name: string, schema: Schema.Codec<S, unknown>) =>
+const family = <S>(
+  name: string,
+  schema: Schema.Codec<S, unknown>,
+  options?: Pick<SqlAgent.Options<S>, "history" | "deltas">
+) =>
   Effect.gen(function* () {
     const filename = join(yield* temporaryDirectory, "ours.db")
     const driver = yield* Layer.build(SqliteDriver.layer({ filename }))
-    return yield* Effect.provide(SqlAgent.family({ name, schema }), driver)
+    return yield* Effect.provide(SqlAgent.family({ name, schema, ...options }), driver)
   })
 
 /** The same in better-sqlite3 by hand: a row a state, durable against a power cut like ours. */
@@ -50,20 +54,125 @@ for (const [size, bytes] of [
     })
   )
 
-bench(
-  "sqlite/save 1 KB, against JSON.stringify and upsert",
-  Effect.gen(function* () {
-    const agent = (yield* family("threads", Conversation)).at("thread")
-    const { put } = yield* raw
-    const next = conversations(1_000)
-    return { ours: (i) => agent.save(next(i)), raw: (i) => put("thread", next(i)) }
+for (const [size, bytes] of [
+  ["1 KB", 1_000],
+  ["100 KB", 100_000]
+] as const) {
+  bench(
+    `sqlite/save ${size}, against JSON.stringify and upsert`,
+    Effect.gen(function* () {
+      const agent = (yield* family("threads", Conversation)).at("thread")
+      const { put } = yield* raw
+      const next = conversations(bytes)
+      return { ours: (i) => agent.save(next(i)), raw: (i) => put("thread", next(i)) }
+    })
+  )
+
+  /** As 64 fibers save at once, each its own key. */
+  const together = Effect.gen(function* () {
+    const threads = yield* family("threads", Conversation)
+    const next = conversations(bytes)
+    const keys = Array.from({ length: 64 }, (_, n) => `thread-${n}`)
+    const agents = keys.map((key) => threads.at(key))
+    const ours = (i: number) =>
+      Effect.forEach(agents, (agent, n) => agent.save(next(64 * i + n)), { concurrency: "unbounded", discard: true })
+    return { keys, next, ours }
   })
+
+  bench(
+    `sqlite/save ${size}, 64 at once, a save, against 64 upserts in one transaction`,
+    Effect.gen(function* () {
+      const { keys, next, ours } = yield* together
+      const { db, put } = yield* raw
+      const putAll = db.transaction((i: number) => {
+        for (const [n, key] of keys.entries()) put(key, next(64 * i + n))
+      })
+      return { ours, raw: (i) => putAll.immediate(i) }
+    }),
+    { per: 64 }
+  )
+
+  bench(
+    `sqlite/save ${size}, 64 at once, a save, against a transaction each`,
+    Effect.gen(function* () {
+      const { keys, next, ours } = yield* together
+      const { put } = yield* raw
+      return {
+        ours,
+        raw: (i) => {
+          for (const [n, key] of keys.entries()) put(key, next(64 * i + n))
+        }
+      }
+    }),
+    { per: 64 }
+  )
+}
+
+const Counter = Schema.Struct({ n: Schema.Number })
+
+bench(
+  "sqlite/load after 100 000 revisions, against a load after one",
+  Effect.gen(function* () {
+    const long = (yield* family("counters", Counter, { history: "full" })).at("counter")
+    const short = (yield* family("counters", Counter, { history: "full" })).at("counter")
+    yield* short.save({ n: 0 })
+    const saves = Array.from({ length: 100_000 }, (_, n) => ({ n }))
+    yield* Effect.forEach(saves, (state) => long.save(state), { concurrency: 500, discard: true })
+    return { ours: () => long.load, raw: () => short.load }
+  })
+)
+
+const million = 1_000_000
+/** Keys all over the table, not one that stays in the cache. */
+const anyKey = (i: number) => `key-${(Math.abs(i) * 7919) % million}`
+const manyCounters = Effect.gen(function* () {
+  const many = yield* family("counters", Counter)
+  for (let from = 0; from < million; from += 10_000)
+    yield* many.saveMany(Array.from({ length: 10_000 }, (_, n) => [`key-${from + n}`, { n }] as const))
+  return many
+})
+
+bench(
+  "sqlite/load from 1 000 000 keys, against a load from one",
+  Effect.gen(function* () {
+    const many = yield* manyCounters
+    const one = (yield* family("counters", Counter)).at("key")
+    yield* one.save({ n: 0 })
+    return { ours: (i) => many.at(anyKey(i)).load, raw: () => one.load }
+  })
+)
+
+bench(
+  "sqlite/load from 1 000 000 keys, against get and JSON.parse from as many",
+  Effect.gen(function* () {
+    const many = yield* manyCounters
+    const { db, get, put } = yield* raw
+    db.transaction(() => {
+      for (let n = 0; n < million; n++) put(`key-${n}`, { n })
+    })()
+    return { ours: (i) => many.at(anyKey(i)).load, raw: (i) => get(anyKey(i)) }
+  })
+)
+
+bench(
+  "sqlite/history of 16 states of 100 KB as differences, a state, against in full",
+  Effect.gen(function* () {
+    const base = conversation(100_000)
+    const agents = yield* Effect.forEach([16, 0], (deltas) =>
+      Effect.map(family("threads", Conversation, { history: "full", deltas }), (threads) => threads.at("thread"))
+    )
+    for (let n = 0; n < 40; n++) for (const agent of agents) yield* agent.save({ ...base, id: `thread-${n}` })
+    const [deltas, full] = agents.map((agent) => () => Stream.runDrain(agent.history({ limit: 16 })))
+    if (deltas === undefined || full === undefined) return yield* Effect.die("unreachable")
+    return { ours: deltas, raw: full }
+  }),
+  { per: 16 }
 )
 
 bench(
   "sqlite/update a counter, against an immediate transaction",
   Effect.gen(function* () {
-    const agent = (yield* family("counters", Schema.Struct({ n: Schema.Number }))).at("counter")
+    const agent = (yield* family("counters", Counter)).at("counter")
     const { db, get, put } = yield* raw
     const increment = db.transaction(() => put("counter", { n: get("counter").n + 1 }))
     yield* agent.save({ n: 0 })

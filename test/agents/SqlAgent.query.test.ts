@@ -1,8 +1,10 @@
 /** Queries of families that live in a database, against the same families in memory. */
 import { expect, it } from "@effect/vitest"
-import { type Family, Query, SqlAgent, SqlDriver, VolatileAgent } from "dgents"
+import { type Family, Query, Sql, SqlAgent, SqlDriver, type SqlDriverService, VolatileAgent } from "dgents"
+import { PostgresDriver } from "dgents/postgres"
 import { SqliteDriver } from "dgents/sqlite"
-import { Effect, Schema, Stream } from "effect"
+import { Effect, Schema, type Scope, Stream } from "effect"
+import { newDatabase } from "./sql/postgres/driver.ts"
 import { tempFile } from "./sql/temp.ts"
 
 const Person = Schema.Struct({
@@ -43,91 +45,123 @@ const ask = (family: Family.Family<Person>) =>
     return { rows, groups, current, keys }
   })
 
-const inSqlite = <A, E, R>(filename: string, effect: Effect.Effect<A, E, R>) =>
-  Effect.scoped(Effect.provide(effect, SqliteDriver.layer({ filename })))
+/** An empty database that can be opened again and again, and the names of its indexes. */
+const databases: ReadonlyArray<
+  readonly [
+    name: string,
+    make: Effect.Effect<Effect.Effect<SqlDriverService, unknown, Scope.Scope>, never, Scope.Scope>,
+    indexes: Sql.Fragment
+  ]
+> = [
+  [
+    "SQLite",
+    Effect.map(tempFile, (filename) => SqliteDriver.make({ filename })),
+    Sql.sql`SELECT name FROM sqlite_schema WHERE type = 'index' AND name LIKE 'dgents_query%' ORDER BY 1`
+  ],
+  [
+    "PostgreSQL",
+    Effect.map(newDatabase, (url) => PostgresDriver.make({ url })),
+    Sql.sql`SELECT indexname AS name FROM pg_indexes WHERE indexname LIKE 'dgents_query%' ORDER BY 1`
+  ]
+]
 
-for (const history of ["none", "full", { bounded: 3 }] as const)
-  it.effect(`a database answers as memory does, with history ${JSON.stringify(history)}`, () =>
+const on =
+  (open: Effect.Effect<SqlDriverService, unknown, Scope.Scope>) =>
+  <A, E>(effect: Effect.Effect<A, E, SqlDriver | Scope.Scope>) =>
+    Effect.scoped(Effect.flatMap(open, (driver) => Effect.provideService(effect, SqlDriver, driver)))
+
+const inMemory = (history: "none" | "full" | { readonly bounded: number }) =>
+  Effect.gen(function* () {
+    const family = yield* VolatileAgent.family({ name: "people", schema: Person, history })
+    yield* fill(family)
+    return yield* ask(family)
+  })
+
+const filled = (family: Family.Family<Person>) => Effect.andThen(fill(family), ask(family))
+
+for (const [database, make, indexes] of databases) {
+  for (const history of ["none", "full", { bounded: 3 }] as const)
+    it.effect(`${database} answers as memory does, with history ${JSON.stringify(history)}`, () =>
+      Effect.gen(function* () {
+        const run = on(yield* make)
+        const family = SqlAgent.family({ name: "people", schema: Person, history })
+        expect(yield* run(Effect.flatMap(family, filled))).toEqual(yield* inMemory(history))
+      })
+    )
+
+  it.effect(`${database}: a history that is or was kept as differences is asked in full`, () =>
     Effect.gen(function* () {
-      const memory = yield* VolatileAgent.family({ name: "people", schema: Person, history })
-      yield* fill(memory)
-      const expected = yield* ask(memory)
-      const sqlite = SqlAgent.family({ name: "people", schema: Person, history })
-      expect(
-        yield* inSqlite(
-          ":memory:",
-          Effect.flatMap(sqlite, (family) => Effect.andThen(fill(family), ask(family)))
-        )
-      ).toEqual(expected)
+      const run = on(yield* make)
+      const expected = yield* inMemory("full")
+      const opened = (deltas: number) => SqlAgent.family({ name: "people", schema: Person, history: "full", deltas })
+      expect(yield* run(Effect.flatMap(opened(3), filled))).toEqual(expected)
+      expect(yield* run(Effect.flatMap(opened(0), ask))).toEqual(expected)
     })
   )
 
-it.effect("a history that is or was kept as differences is asked in full", () =>
-  Effect.gen(function* () {
-    const memory = yield* VolatileAgent.family({ name: "people", schema: Person, history: "full" })
-    yield* fill(memory)
-    const expected = yield* ask(memory)
-    const file = yield* tempFile
-    const opened = (deltas: number) => SqlAgent.family({ name: "people", schema: Person, history: "full", deltas })
-    const answered = yield* inSqlite(
-      file,
-      Effect.flatMap(opened(3), (family) => Effect.andThen(fill(family), ask(family)))
-    )
-    expect(answered).toEqual(expected)
-    expect(yield* inSqlite(file, Effect.flatMap(opened(0), ask))).toEqual(expected)
-  })
-)
-
-it.effect("an earlier rule's history is not asked beyond the present one", () =>
-  Effect.gen(function* () {
-    const file = yield* tempFile
-    const opened = (history: SqlAgent.History) => SqlAgent.family({ name: "people", schema: Person, history })
-    const count = (family: Family.Family<Person>) =>
-      Query.aggregate(family, { over: "history", select: () => ({ n: Query.count }) })
-    yield* inSqlite(file, Effect.flatMap(opened("full"), fill))
-    expect(yield* inSqlite(file, Effect.flatMap(opened("full"), count))).toEqual({ n: 28 * 4 })
-    expect(yield* inSqlite(file, Effect.flatMap(opened({ bounded: 2 }), count))).toEqual({ n: 28 * 2 })
-    expect(yield* inSqlite(file, Effect.flatMap(opened("none"), count))).toEqual({ n: 28 })
-  })
-)
-
-it.effect("an index that is declared is made once, used, and of that family alone", () =>
-  Effect.gen(function* () {
-    const file = yield* tempFile
-    const indexed = SqlAgent.family({
-      name: "people",
-      schema: Person,
-      indexes: (p) => [p.age, [p.address.city, p.name]]
+  it.effect(`${database}: an earlier rule's history is not asked beyond the present one`, () =>
+    Effect.gen(function* () {
+      const run = on(yield* make)
+      const opened = (history: SqlAgent.History) => SqlAgent.family({ name: "people", schema: Person, history })
+      const count = (family: Family.Family<Person>) =>
+        Query.aggregate(family, { over: "history", select: () => ({ n: Query.count }) })
+      yield* run(Effect.flatMap(opened("full"), fill))
+      expect(yield* run(Effect.flatMap(opened("full"), count))).toEqual({ n: 28 * 4 })
+      expect(yield* run(Effect.flatMap(opened({ bounded: 2 }), count))).toEqual({ n: 28 * 2 })
+      expect(yield* run(Effect.flatMap(opened({ maxAge: "1 hour" }), count))).toEqual({ n: 28 * 4 })
+      expect(yield* run(Effect.flatMap(opened("none"), count))).toEqual({ n: 28 })
     })
-    const names = Effect.gen(function* () {
-      const { engine } = yield* SqlDriver
-      return yield* engine.query({
-        sql: "SELECT name FROM sqlite_schema WHERE type = 'index' AND name LIKE 'dgents_query%' ORDER BY 1",
-        params: []
+  )
+
+  it.effect(`${database}: an index that is declared is made once, used, and of that family alone`, () =>
+    Effect.gen(function* () {
+      const run = on(yield* make)
+      const indexed = SqlAgent.family({
+        name: "people",
+        schema: Person,
+        indexes: (p) => [p.age, [p.address.city, p.name]]
       })
+      const names = Sql.query(Schema.Struct({ name: Schema.String }))`${indexes}`
+      const first = yield* run(Effect.andThen(Effect.flatMap(indexed, fill), names))
+      expect(first.length).toBe(2)
+      const again = yield* run(
+        Effect.gen(function* () {
+          const family = yield* indexed
+          // Text that is no JSON object, in another collection, is none of the index's business.
+          const notes = yield* SqlAgent.make({ name: "notes", schema: Schema.String })
+          yield* notes.save("text")
+          expect((yield* Query.run(family, { where: (p) => Query.eq(p.age, 30) })).length).toBeGreaterThan(0)
+          return yield* names
+        })
+      )
+      expect(again).toEqual(first)
     })
-    const first = yield* inSqlite(file, Effect.andThen(Effect.flatMap(indexed, fill), names))
-    expect(first.length).toBe(2)
-    const again = yield* inSqlite(
-      file,
-      Effect.gen(function* () {
-        const family = yield* indexed
-        // Text that is no JSON, in another collection, is none of the index's business.
-        const notes = yield* SqlAgent.make({ name: "notes", schema: Schema.String })
-        yield* notes.save("text")
-        expect((yield* Query.run(family, { where: (p) => Query.eq(p.age, 30) })).length).toBeGreaterThan(0)
-        return yield* names
-      })
-    )
-    expect(again).toEqual(first)
-  })
-)
+  )
+
+  it.effect(`${database}: SQL of one's own reads states and histories, by parameters`, () =>
+    Effect.gen(function* () {
+      const run = on(yield* make)
+      const counted = yield* run(
+        Effect.gen(function* () {
+          const family = yield* SqlAgent.family({ name: "people", schema: Person, history: "full" })
+          yield* fill(family)
+          const Count = Schema.Struct({ n: Schema.Number, first: Schema.String })
+          return yield* Sql.query(Count)`
+            SELECT count(*) AS n, min(h.key) AS first FROM ${Sql.history(family)} AS h
+            WHERE h.key IN (SELECT key FROM ${Sql.states(family)} AS s WHERE s.state -> 'address' ->> 'city' = ${"Oslo"})
+            AND h.key <> ${"key-0"}`
+        })
+      )
+      // Of 0, 3, 6, ... 27 two are gone, each of the others has four states.
+      expect(counted).toEqual([{ n: 8 * 4, first: "key-12" }])
+    })
+  )
+}
 
 it.effect("an index on a field that does not exist, or that has no order, is refused when the family is opened", () =>
   Effect.gen(function* () {
     const refused = (indexes: unknown) =>
-      inSqlite(
-        ":memory:",
+      on(SqliteDriver.make({ filename: ":memory:" }))(
         // From plain JavaScript: the types do not allow it.
         Effect.flip(SqlAgent.family({ name: "people", schema: Person, indexes: indexes as never }))
       )

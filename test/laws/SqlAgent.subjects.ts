@@ -15,13 +15,14 @@ const onFile =
 const subject = <S>(
   name: string,
   schema: Schema.Codec<S, unknown>,
-  history: SqlAgent.Options<S>["history"]
+  history: SqlAgent.Options<S>["history"],
+  deltas?: number
 ): Subject<S> => ({
   name: `SqlAgent on SQLite of ${name}`,
   schema,
-  open: (site) => onFile(site)(SqlAgent.make({ name, schema, history })),
-  family: (site) => onFile(site)(SqlAgent.family({ name, schema, history })),
-  openAs: (site, other) => onFile(site)(SqlAgent.make({ name, schema: other, history }))
+  open: (site) => onFile(site)(SqlAgent.make({ name, schema, history, deltas })),
+  family: (site) => onFile(site)(SqlAgent.family({ name, schema, history, deltas })),
+  openAs: (site, other) => onFile(site)(SqlAgent.make({ name, schema: other, history, deltas }))
 })
 
 export const accounts: Subject<typeof Account.Type> = {
@@ -32,5 +33,12 @@ export const accounts: Subject<typeof Account.Type> = {
 export const everything = subject("all kinds of values, no history", Rich, "none")
 
 export const persons = subject("class instances, three kept", Person, { bounded: 3 })
+
+export const recent = subject("all kinds of values, of the last hour", Rich, { maxAge: "1 hour" })
+
+export const deltas: Subject<typeof Account.Type> = {
+  ...subject("accounts, as differences", Account, "full", 4),
+  module: { url: import.meta.url, export: "deltas" }
+}
 
 export const trees = subject("trees, two kept", Tree, { bounded: 2 })

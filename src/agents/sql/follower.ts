@@ -64,6 +64,11 @@ export class Follower {
     )
   }
 
+  /** Whether anybody follows a key. */
+  follows(key: string): boolean {
+    return this.#keys.has(key)
+  }
+
   /** Runs a write, which tells of its commit by `committed`. */
   writing<A, E>(keys: ReadonlyArray<string>, write: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.suspend(() => {

@@ -21,7 +21,7 @@ export interface GroupingOptions<Q, A, E> {
 }
 
 // How long groups that are answered at once may keep the event loop from turning, in milliseconds.
-const turnMillis = 1
+const turnMillis = 0.5
 
 /**
  * Gathers requests that arrive while others are under way, so that one commit or one round trip serves them all. What
@@ -82,9 +82,11 @@ export class Grouping<Q, A, E> {
     this.#busy++
     this.#isScheduled = false
     const running = group.length === 0 ? undefined : this.#options.run(group)
-    if (running === undefined) return this.#end()
-    this.#schedule()
-    running.finally(() => this.#end())
+    if (running === undefined) this.#end()
+    else {
+      running.finally(() => this.#end())
+      this.#schedule()
+    }
   }
 
   #end(): void {

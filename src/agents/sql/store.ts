@@ -10,7 +10,7 @@ import * as Revision from "../Revision.ts"
 import { AgentClosed, type CompareError, type ReadError, type WriteError } from "../StateError.ts"
 import type { Collection, Collections } from "./collections.ts"
 import * as Deltas from "./deltas.ts"
-import type { Current, Engine, Failure, Id, KeysFrom, Put, Remove, Written } from "./Engine.ts"
+import type { Conflict, Current, Engine, Failure, Id, KeysFrom, Put, Remove, Written } from "./Engine.ts"
 import { compareError, readError, writeError } from "./failure.ts"
 import type { Rows } from "./follower.ts"
 import * as Past from "./past.ts"
@@ -165,19 +165,23 @@ class SqlStore implements Store {
   }
 
   write(key: string, next: NewEntry, expected: Revision.Expected): Effect.Effect<Revision.Revision, CompareError> {
-    const { every } = this.options.retention
-    const where = this.options.where(key)
-    const written =
-      every === 0
-        ? this.engine.write([this.put(key, next, expected, undefined)])
-        : Effect.flatMap(this.engine.read(this.id(key)), (current) =>
-            this.engine.write([this.put(key, next, expected, patchOf(current, next, every))])
-          )
-    const told = Effect.matchEffect(written, {
-      onFailure: (failure) => Effect.fail(compareError(where, expected)(failure)),
-      onSuccess: ([revision = 0]) => this.#saved(key, next, revision)
+    const { follower } = this.collection
+    return this.open(this.options.where(key), () => {
+      const told = Effect.matchEffect(this.#stored(key, next, expected), {
+        onFailure: (failure) => Exit.fail(compareError(this.options.where(key), expected)(failure)),
+        onSuccess: ([revision = 0]): Effect.Effect<Revision.Revision> =>
+          follower.follows(key) ? this.#saved(key, next, revision) : Exit.succeed(Revision.make(revision))
+      })
+      return follower.follows(key) ? follower.writing([key], told) : told
     })
-    return this.open(where, () => this.collection.follower.writing([key], told))
+  }
+
+  #stored(key: string, next: NewEntry, expected: Revision.Expected): Effect.Effect<Written, Failure | Conflict> {
+    const { every } = this.options.retention
+    if (every === 0) return this.engine.write([this.put(key, next, expected, undefined)])
+    return Effect.flatMap(this.engine.read(this.id(key)), (current) =>
+      this.engine.write([this.put(key, next, expected, patchOf(current, next, every))])
+    )
   }
 
   /** What the states that entries are about to supersede are as differences from them. */

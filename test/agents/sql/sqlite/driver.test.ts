@@ -1,5 +1,5 @@
 import { once } from "node:events"
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
@@ -8,7 +8,7 @@ import Database from "better-sqlite3"
 import { SqlAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { Effect, Schema } from "effect"
-import { applicationId } from "../../../../src/agents/sql/sqlite/schema.ts"
+import { applicationId, version } from "../../../../src/agents/sql/sqlite/schema.ts"
 import { run } from "../children/run.ts"
 import { tempDirectory, tempFile } from "../temp.ts"
 
@@ -33,7 +33,7 @@ it.effect("a new file is set up: marked, in WAL, with nothing in it", () =>
     expect(readdirSync(dirname(file))).toEqual(["state.db"])
     const db = new Database(file, { readonly: true })
     expect(db.pragma("application_id", { simple: true })).toBe(applicationId)
-    expect(db.pragma("user_version", { simple: true })).toBe(1)
+    expect(db.pragma("user_version", { simple: true })).toBe(version)
     expect(db.pragma("journal_mode", { simple: true })).toBe("wal")
     expect(db.prepare("SELECT count(*) FROM dgents_state").pluck().get()).toBe(0)
     db.close()
@@ -66,9 +66,13 @@ const refused: ReadonlyArray<readonly [what: string, make: (file: string) => voi
     "another program"
   ],
   ["tables of our names", (file) => made("CREATE TABLE dgents_state (family, key)", file), "another program"],
-  ["a newer version", (file) => made(`CREATE TABLE dgents_state (x); ${ours(2)}`, file), "version 2, newer"],
+  [
+    "a newer version",
+    (file) => made(`CREATE TABLE dgents_state (x); ${ours(version + 1)}`, file),
+    `version ${version + 1}, newer`
+  ],
   ["a version that never was", (file) => made(`CREATE TABLE dgents_state (x); ${ours(0)}`, file), "version 0"],
-  ["our marks on other tables", (file) => made(`CREATE TABLE dgents_state (x); ${ours(1)}`, file), "tables"],
+  ["our marks on other tables", (file) => made(`CREATE TABLE dgents_state (x); ${ours(version)}`, file), "tables"],
   [
     "another text encoding",
     (file) => made("PRAGMA encoding='UTF-16le'; CREATE TABLE t (x); DROP TABLE t", file),
@@ -113,12 +117,42 @@ for (const [what, name, readonly, reason] of missing) {
   )
 }
 
-it.effect("options that make no sense are typed", () =>
+const wrongOptions: ReadonlyArray<readonly [option: string, options: object]> = [
+  ["filename", {}],
+  ["filename", { filename: 7 }],
+  ["synchronous", { filename: ":memory:", synchronous: "never" }],
+  ["busyTimeout", { filename: ":memory:", busyTimeout: "soon" }],
+  ["readonly", { filename: ":memory:", readonly: "yes" }],
+  ["read-only", { filename: ":memory:", readonly: true }]
+]
+
+for (const [option, options] of wrongOptions) {
+  it.effect(`an option that makes no sense is typed and named: ${JSON.stringify(options)}`, () =>
+    Effect.gen(function* () {
+      // Sound: the options are wrong on purpose.
+      const error = yield* Effect.flip(opening(options as SqliteDriver.Options))
+      expect(error).toMatchObject({ _tag: "StorageUnavailable", operation: "open", retryable: false })
+      expect(error.message).toContain(option)
+    })
+  )
+}
+
+it.live("a file or a directory that may not be written is a typed error that says so", () =>
   Effect.gen(function* () {
-    expect((yield* Effect.flip(opening({ filename: ":memory:", readonly: true }))).message).toContain("read-only")
-    // Sound: the value is wrong on purpose.
-    const soon = "soon" as unknown as "1 second"
-    expect((yield* Effect.flip(opening({ filename: ":memory:", busyTimeout: soon }))).message).toContain("busyTimeout")
+    const directory = yield* tempDirectory
+    const file = join(directory, "state.db")
+    yield* Effect.scoped(Effect.flatMap(counter, (agent) => agent.save({ n: 1 }))).pipe(session(file))
+    const open = () => run("openUnprivileged.ts", [file, join(directory, "new.db")])
+    chmodSync(file, 0o444)
+    chmodSync(directory, 0o555)
+    const { code, err, out } = yield* open()
+    expect([code, err]).toEqual([0, ""])
+    const [existing, created] = JSON.parse(out)
+    expect(existing).toMatchObject({ tag: "StorageUnavailable", operation: "open", retryable: false })
+    expect(existing.message).toMatch(/read-only|cannot be opened/)
+    expect(created).toMatchObject({ tag: "StorageUnavailable", operation: "open", retryable: false })
+    expect(created.message).toContain("check that this user may write the directory")
+    chmodSync(directory, 0o755)
   })
 )
 
