@@ -1,13 +1,18 @@
 // Prints the README's table of promises from the claims that the agents carry: `npm run docs:tables` writes it.
 import { readFileSync, writeFileSync } from "node:fs"
 import { Cached, type Claims, EntropyConstrained, PersistentAgent, SqlAgent, VectorAgent, VolatileAgent } from "dgents"
+import { PgliteDriver, PostgresDriver } from "dgents/postgres"
 import { SqliteDriver } from "dgents/sqlite"
 
 /** The claims of an agent as it is made by default, and as options change them. */
 type Row = readonly [name: string, where: string, claims: Claims.Claims, ...options: ReadonlyArray<Claims.Claims>]
 
 const full = { history: "full" } as const
-const sqlite = SqlAgent.claims({ claims: SqliteDriver.claims({ filename: "app.db" }) }, full)
+const aged = { history: { maxAge: "30 days" } } as const
+const driver = { claims: SqliteDriver.claims({ filename: "app.db" }) }
+const sqlite = SqlAgent.claims(driver, full)
+const postgres = { claims: PostgresDriver.claims }
+const pglite = { claims: PgliteDriver.claims({ directory: "data" }) }
 
 const rows: ReadonlyArray<Row> = [
   ["`VolatileAgent`", "memory", VolatileAgent.claims(full)],
@@ -16,9 +21,11 @@ const rows: ReadonlyArray<Row> = [
     "a JSON file that a person can open",
     PersistentAgent.claims(full),
     PersistentAgent.claims({ sharing: "host" }),
-    PersistentAgent.claims({ history: { maxAge: "30 days" } })
+    PersistentAgent.claims(aged)
   ],
-  ["`SqlAgent` on SQLite", "a row, and rows for its history", sqlite],
+  ["`SqlAgent` on SQLite", "a row, and rows for its history", sqlite, SqlAgent.claims(driver, aged)],
+  ["`SqlAgent` on Postgres", "the same on a server", SqlAgent.claims(postgres, full), SqlAgent.claims(postgres, aged)],
+  ["`SqlAgent` on PGlite", "the same in this process", SqlAgent.claims(pglite, full), SqlAgent.claims(pglite, aged)],
   ["`VectorAgent`", "any family; here SQLite", VectorAgent.claims(sqlite)],
   ["`Cached(SqlAgent)`", "any agent before any agent", Cached.claims(sqlite)],
   ["`EntropyConstrained(SqlAgent)`", "any agent, within a budget", EntropyConstrained.claims(sqlite)]
