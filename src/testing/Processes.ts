@@ -83,7 +83,8 @@ export const killRounds = <S>(subject: Subject<S>, options: KillOptions<S> = {})
       ...common,
       claims: subject.claims,
       rounds: options.rounds ?? 10,
-      server: options.server ?? subject.module?.server
+      server: options.server ?? subject.module?.server,
+      settled: subject.module?.settled
     })
   )
 

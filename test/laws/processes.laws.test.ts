@@ -24,4 +24,5 @@ const keeps = <S>(subject: Subject<S>, laws: ReadonlyArray<string>) => {
 keeps(File.accounts, [kill])
 keeps(File.shared, [kill, ...shared])
 keeps(File.sharedWithoutHistory, shared.slice(0, 1))
-keeps(Sqlite.accounts, [kill])
+keeps(Sqlite.accounts, [kill, ...shared])
+keeps(Sqlite.deltas, [kill, ...shared.slice(0, 1)])

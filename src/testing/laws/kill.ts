@@ -17,7 +17,8 @@ export const kill: Law = {
       cases: Gen.record({ seed: Gen.int(0, 2 ** 31 - 1) }),
       show: ({ seed }) => [`open the agent, work until a SIGKILL, and that ${rounds} times`, `(choices from ${seed})`],
       effort: { ci: { runs: 10, millis: 60_000 }, soak: { runs: 100, millis: 600_000 } },
-      holds: ({ seed }, common, { server }) => killRounds({ ...common, claims: world.claims, rounds, seed, server })
+      holds: ({ seed }, common, { server, settled }) =>
+        killRounds({ ...common, claims: world.claims, rounds, seed, server, settled })
     })
   }
 }

@@ -19,6 +19,8 @@ export interface Rounds extends Surroundings {
   readonly rounds: number
   readonly seed: number
   readonly server: Server | undefined
+  /** Waits until nothing that a dead process has sent will still be done. */
+  readonly settled: Effect.Effect<void, unknown> | undefined
 }
 
 /** When the process of a round is killed: `delay` milliseconds after the first of these news that follows `acks` ends. */
@@ -48,7 +50,7 @@ const constant = 1
 /** Kills the process at work on one site again and again, and checks what each one after it finds. */
 export const killRounds = (options: Rounds): Effect.Effect<void, Broken, Scope.Scope> =>
   Effect.gen(function* () {
-    const { children, claims, count, rounds, server, states } = options
+    const { children, claims, count, rounds, server, settled, states } = options
     const { reference, site } = yield* directories("reference", "site")
     const next = random(options.seed)
     const open = (directory: string): Order => ({ _tag: "Open", directory, states })
@@ -89,6 +91,8 @@ export const killRounds = (options: Rounds): Effect.Effect<void, Broken, Scope.S
         yield* serverMust("be started again", server.restart)
         expected.isDown = false
       }
+      // What was under way is done or is not; until that is decided, neither may be demanded.
+      if (settled !== undefined) yield* serverMust("settle what a dead process had sent", settled)
       child = yield* children.take({ more: round < rounds })
     }
 

@@ -31,6 +31,11 @@ export interface Module {
   readonly layer?: Layer.Layer<FileSystem.FileSystem, unknown> | undefined
   /** The server behind the agent. With it the law of kills, in about half of its rounds, kills it before its client. */
   readonly server?: Server | undefined
+  /**
+   * Waits until nothing that a dead process has sent will still be done: for an agent on a server, which may be reading a
+   * request while its client is killed. Default: there is nothing to wait for.
+   */
+  readonly settled?: Effect.Effect<void, unknown> | undefined
   /** Arguments of `node` itself. Default: those of this process that say how modules are found and loaded. */
   readonly execArgv?: ReadonlyArray<string> | undefined
 }
