@@ -179,7 +179,9 @@ class DataAgentImpl<in out S> extends Pipeable.Class implements DataAgent<S> {
       Option.isSome(found)
         ? Exit.succeed(found.value)
         : Effect.fail(
-            new StateNotFound(typeof when === "number" ? { ...this.#where, revision: when } : { ...this.#where, time: when })
+            new StateNotFound(
+              typeof when === "number" ? { ...this.#where, revision: when } : { ...this.#where, time: when }
+            )
           )
     )
   }

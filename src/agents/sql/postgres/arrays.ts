@@ -14,7 +14,7 @@ const headerBytes = 20
  * The binary format of an array of one dimension (`array_send` in the sources of PostgreSQL). As a literal, each text would be
  * escaped here and parsed there, which takes more than twice the time.
  */
-export const toBinary = (array: ArrayParam): Buffer => {
+export const toBinary = (array: ArrayParam): Uint8Array => {
   const { type, values } = array
   const sizes = values.map((value) => sizeOf(value))
   const buffer = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + 4 + Math.max(0, size), headerBytes))

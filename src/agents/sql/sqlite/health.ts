@@ -3,18 +3,9 @@ import { Effect, Exit } from "effect"
 import type { Failure } from "../Engine.ts"
 import type { Connection } from "./connection.ts"
 import { readFailure } from "./errors.ts"
+import type { Figures } from "./figures.ts"
 import type { Answer } from "./protocol.ts"
-import type { Counts, Writer } from "./writer.ts"
-
-/** What an operator wants to see of a database. */
-export interface Figures extends Counts {
-  /** Bytes of the database file. */
-  readonly fileBytes: number
-  /** Bytes of that which are free: deletes leave them, new states use them again. */
-  readonly freeBytes: number
-  /** Bytes of the write-ahead log beside it. */
-  readonly logBytes: number
-}
+import type { Writer } from "./writer.ts"
 
 const look = <A>(connection: Connection, writer: Writer, body: () => A): Effect.Effect<A, Failure> =>
   Effect.suspend(() => {

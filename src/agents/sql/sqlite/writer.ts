@@ -5,6 +5,7 @@ import { Answers } from "./answers.ts"
 import { commit, isWritten, type Outcome } from "./commit.ts"
 import type { Connection, Log } from "./connection.ts"
 import { busyFailure } from "./errors.ts"
+import type { Counts } from "./figures.ts"
 import { Pace } from "./pace.ts"
 import type { Answer, Request, WorkerOptions } from "./protocol.ts"
 import { isAvailable, Thread, WorkerGone } from "./thread.ts"
@@ -21,23 +22,6 @@ const unseenBytes = 1_000_000
 const unseenBytesOfRow = 16_384
 const groupWrites = 512
 const groupBytes = 4_000_000
-
-/** What was written since the database was opened. */
-export interface Counts {
-  /** Saves, batches and deletes that succeeded. */
-  readonly writes: number
-  /** Transactions, of one or more of these, committed by the thread of the program. */
-  readonly commitsHere: number
-  /** The same, committed by the worker thread. */
-  readonly commitsInWorker: number
-  /** How many writes the largest transaction had. */
-  readonly largestCommit: number
-  /** How often another connection had the lock. */
-  readonly busy: number
-  readonly checkpoints: number
-  /** How long syncing takes, in milliseconds: rather the slow ones of late than the average. */
-  readonly syncMillis: number
-}
 
 type Group = ReadonlyArray<Waiting<Write, Written, Failure | Conflict>>
 
