@@ -3,6 +3,7 @@ import type { Conflict, Failure, Put, Remove, Write, Written } from "../Engine.t
 import { Grouping, type Waiting } from "../grouping.ts"
 import { Answers } from "./answers.ts"
 import { commit, isWritten, type Outcome } from "./commit.ts"
+import { Company } from "./company.ts"
 import type { Connection, Log } from "./connection.ts"
 import { busyFailure } from "./errors.ts"
 import type { Counts } from "./figures.ts"
@@ -38,6 +39,7 @@ export class Writer {
   readonly #grouping: Grouping<Write, Written, Failure | Conflict>
   readonly #answers = new Answers()
   readonly #pace = new Pace()
+  readonly #company = new Company()
   #unanswered = 0
   #whenIdle: (() => void) | undefined
   #isClosing = false
@@ -67,10 +69,32 @@ export class Writer {
   }
 
   write(write: Write): Effect.Effect<Written, Failure | Conflict> {
-    return Effect.suspend((): Effect.Effect<Written, Failure | Conflict> => {
+    return Effect.withFiber((fiber): Effect.Effect<Written, Failure | Conflict> => {
       if (this.#isClosing) return Exit.fail({ _tag: "Closed" })
-      return this.#grouping.ask(write, sizeOf(write))
+      const size = sizeOf(write)
+      return (this.#company.isAlone(fiber) ? this.#alone(write, size) : undefined) ?? this.#grouping.ask(write, size)
     })
+  }
+
+  /** Commits at once what nothing else is waiting for; `undefined` where it is to go the common way. */
+  #alone(write: Write, size: number): Exit.Exit<Written, Failure | Conflict> | undefined {
+    if (!this.#isIdle || !this.#connection.isOpen) return undefined
+    const rows = write.length
+    const unseen = this.#unseen + size + rows * unseenBytesOfRow
+    if (unseen >= unseenBytes || this.#pace.predict(rows, size) > longestHere) return undefined
+    const begun = performance.now()
+    const outcomes = commit(this.#connection, [write])
+    if (outcomes === "busy") {
+      this.#counts.busy++
+      return undefined
+    }
+    this.#pace.observe(rows, size, performance.now() - begun)
+    this.#unseen = unseen
+    this.#counts.commitsHere++
+    this.#counts.largestCommit = Math.max(this.#counts.largestCommit, 1)
+    const outcome = outcomes[0]
+    if (outcome !== undefined && isWritten(outcome)) this.#counts.writes++
+    return exitOf(outcome)
   }
 
   /** Asks the worker for what is not a write; `undefined` where there is none. */
@@ -96,6 +120,7 @@ export class Writer {
 
   #run(group: Group): void | Promise<void> {
     this.#unanswered += group.length
+    this.#company.observe(group.length)
     if (!this.#connection.isOpen) return this.#answer(group, () => ({ _tag: "Closed" }))
     const bytes = bytesOf(group)
     const predicted = this.#pace.predict(rowsOf(group), bytes)

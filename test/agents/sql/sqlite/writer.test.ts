@@ -51,6 +51,30 @@ it.live("saves that come together share a commit, each with its own revision", (
   })
 )
 
+it.live(
+  "one fiber that saves on and on lets the event loop turn, and who comes together after it shares a commit again",
+  () =>
+    Effect.gen(function* () {
+      const driver = yield* SqliteDriver.make({ filename: yield* tempFile })
+      const family = yield* texts(driver)
+      let turns = 0
+      const timer = setInterval(() => turns++, 1)
+      for (let n = 0; n < 300; n++) yield* family.at("one").save({ s: `${n}` })
+      clearInterval(timer)
+      expect(turns).toBeGreaterThan(3)
+      const before = yield* driver.figures
+      expect(before.commitsHere + before.commitsInWorker).toBe(300)
+      expect(before.largestCommit).toBe(1)
+      yield* saveTogether(
+        Array.from({ length: 64 }, (_, n) => `k${n}`),
+        (key) => family.at(key).save({ s: key })
+      )
+      const after = yield* driver.figures
+      expect(after.commitsHere + after.commitsInWorker - 300).toBeLessThan(4)
+      expect(after.largestCommit).toBeGreaterThanOrEqual(32)
+    })
+)
+
 it.live("a write that fails fails alone: its neighbours in the commit succeed", () =>
   Effect.gen(function* () {
     const file = yield* tempFile
