@@ -1,4 +1,4 @@
-import { Effect, Exit, Scope } from "effect"
+import { Cause, Effect, Exit, Option, Scope } from "effect"
 import type { Payload } from "../../schema/Codec.ts"
 import type { Entry } from "../Register.ts"
 import * as Revision from "../Revision.ts"
@@ -60,7 +60,7 @@ export class Follower {
     return Effect.andThen(
       Effect.acquireRelease(begin, () => this.#unfollow(key)),
       // What was committed between the read and the beginning was told to nobody.
-      this.#look([key])
+      Effect.asVoid(Effect.forkDetach(this.#look([key])))
     )
   }
 
@@ -81,7 +81,7 @@ export class Follower {
         Effect.suspend(() => {
           for (const one of followed) one.writing--
           const late = keys.filter((key) => this.#late.delete(key))
-          return late.length === 0 ? Effect.void : this.#look(late)
+          return late.length === 0 ? Effect.void : Effect.asVoid(Effect.forkDetach(this.#look(late)))
         })
       )
     })
@@ -94,22 +94,26 @@ export class Follower {
     const { exists, revision } = followed.told
     const isNext =
       exists && (change._tag === "Deleted" ? change.revision === revision : change.revision === revision + 1)
-    return isNext ? Effect.sync(() => this.#tell(key, followed, [change])) : this.#catchUp(key, followed, change)
+    if (isNext) return Effect.sync(() => this.#tell(key, followed, [change]))
+    // The commit stands whether or not its story can be read.
+    return Effect.catch(this.#catchUp(key, followed, change), () =>
+      Effect.sync(() => this.#tell(key, followed, [change]))
+    )
   }
 
-  #catchUp(key: string, followed: Followed, own?: Change): Effect.Effect<void> {
-    const { told } = followed
-    const caughtUp = Effect.gen({ self: this }, function* () {
-      const current = (yield* this.#rows.readMany([key])).get(key)
-      const changes = yield* this.#story(key, told, current, own)
-      // What is committed here is told by who commits it; a look waits for its next turn.
-      if (own === undefined && followed.writing > 0) return void this.#late.add(key)
-      // Somebody told more while this read: begin again, from there.
-      if (followed.told !== told) return yield* this.#catchUp(key, followed, own)
-      this.#tell(key, followed, changes)
+  #catchUp(key: string, followed: Followed, own?: Change): Effect.Effect<void, Failure> {
+    return Effect.gen({ self: this }, function* () {
+      for (;;) {
+        const { told } = followed
+        const current = (yield* this.#rows.readMany([key])).get(key)
+        const changes = yield* this.#story(key, told, current, own)
+        // What is committed here is told by who commits it; a look waits for its next turn.
+        if (own === undefined && followed.writing > 0) return void this.#late.add(key)
+        // Somebody told more while this read: begin again, from there.
+        if (followed.told !== told) continue
+        return this.#tell(key, followed, changes)
+      }
     })
-    // The commit stands whether or not its story can be read.
-    return Effect.catch(caughtUp, () => Effect.sync(() => own !== undefined && this.#tell(key, followed, [own])))
   }
 
   /** All that happened since what was told, as far as it can still be known. */
@@ -155,38 +159,49 @@ export class Follower {
     }
   }
 
-  /** Looks at keys that others may have changed. One look at a time; what comes meanwhile is part of the next. */
+  /**
+   * Looks at keys that others may have changed. One look at a time; what comes meanwhile is part of the next. While the
+   * database does not answer it is asked again: what it has to tell is not lost.
+   */
   #look(keys: Iterable<string>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      for (const key of keys) if (this.#keys.has(key)) this.#dirty.add(key)
+      for (const key of keys) this.#dirty.add(key)
       if (this.#isLooking) return Effect.void
       this.#isLooking = true
-      const looked = Effect.gen({ self: this }, function* () {
-        while (this.#dirty.size > 0) {
-          const keys = [...this.#dirty]
+      return Effect.gen({ self: this }, function* () {
+        for (;;) {
+          const keys = [...this.#dirty].filter((key) => this.#keys.has(key))
           this.#dirty.clear()
-          const found = yield* this.#rows.readMany(keys)
-          for (const key of keys) {
-            const followed = this.#keys.get(key)
-            if (followed === undefined) continue
-            if (followed.writing > 0) {
-              this.#late.add(key)
-              continue
-            }
-            const current = found.get(key)
-            const isKnown =
-              followed.told.exists === (current !== undefined) &&
-              (current === undefined || followed.told.revision === current.revision)
-            if (!isKnown) yield* this.#catchUp(key, followed)
-          }
+          if (keys.length === 0) break
+          const looked = yield* Effect.exit(this.#lookAt(keys))
+          if (Exit.isSuccess(looked)) continue
+          const failure = Cause.findErrorOption(looked.cause)
+          if (Option.isNone(failure) || failure.value._tag === "Closed") break
+          for (const key of keys) this.#dirty.add(key)
+          yield* pause
         }
+        // In the same step that found nothing more to do: what comes after it begins anew.
+        this.#isLooking = false
       })
-      return Effect.ensuring(
-        Effect.ignore(looked),
-        Effect.sync(() => {
-          this.#isLooking = false
-        })
-      )
+    })
+  }
+
+  #lookAt(keys: ReadonlyArray<string>): Effect.Effect<void, Failure> {
+    return Effect.gen({ self: this }, function* () {
+      const found = yield* this.#rows.readMany(keys)
+      for (const key of keys) {
+        const followed = this.#keys.get(key)
+        if (followed === undefined) continue
+        if (followed.writing > 0) {
+          this.#late.add(key)
+          continue
+        }
+        const current = found.get(key)
+        const isKnown =
+          followed.told.exists === (current !== undefined) &&
+          (current === undefined || followed.told.revision === current.revision)
+        if (!isKnown) yield* this.#catchUp(key, followed)
+      }
     })
   }
 
@@ -218,6 +233,13 @@ export class Follower {
     })
   }
 }
+
+/** Until a database that did not answer is asked again, by the clock of the machine. Keeps no process alive. */
+const pause: Effect.Effect<void> = Effect.callback((resume) => {
+  const timer = setTimeout(() => resume(Effect.void), 500)
+  timer.unref()
+  return Effect.sync(() => clearTimeout(timer))
+})
 
 const after = (current: Current | undefined): Told =>
   current === undefined ? { revision: 0, exists: false } : { revision: current.revision, exists: true }

@@ -79,3 +79,47 @@ it.effect("without a history each still hears what it wrote itself, in order, an
     }
   })
 )
+
+it.live("what others commit while the database does not answer is told when it does again", () =>
+  Effect.gen(function* () {
+    const rows = new MapEngine.Rows()
+    let isDown = false
+    const engine = MapEngine.make(rows)
+    const failing: SqlEngine.Engine = {
+      ...engine,
+      readMany: (collection, keys) =>
+        Effect.suspend(
+          (): ReturnType<SqlEngine.Engine["readMany"]> =>
+            isDown
+              ? Effect.fail({ _tag: "Unavailable", reason: "down", retryable: true })
+              : engine.readMany(collection, keys)
+        )
+    }
+    const on = (engine: SqlEngine.Engine) =>
+      Effect.provideService(
+        SqlAgent.make({ name: "shared", schema: State, history: "full" }),
+        SqlDriver,
+        SqlDriver.fromEngine(engine)
+      )
+    const [here, there] = [yield* on(failing), yield* on(engine)]
+    const got: Array<number> = []
+    yield* Effect.forkChild(Stream.runForEach(here.changes, ({ revision }) => Effect.sync(() => got.push(revision))))
+    yield* there.save({ by: "there", n: 1 })
+    yield* until(() => got.length === 1)
+    isDown = true
+    yield* there.save({ by: "there", n: 2 })
+    // What is written here meanwhile is told at once, whatever cannot be read.
+    yield* here.save({ by: "here", n: 3 })
+    yield* until(() => got.length === 2)
+    yield* there.save({ by: "there", n: 4 })
+    yield* Effect.sleep(20)
+    isDown = false
+    yield* until(() => got.at(-1) === 4)
+    expect(got).toEqual([1, 3, 4])
+  })
+)
+
+const until = (done: () => boolean) =>
+  Effect.gen(function* () {
+    for (let i = 0; i < 1_000 && !done(); i++) yield* Effect.sleep(5)
+  })
