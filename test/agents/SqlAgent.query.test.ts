@@ -138,6 +138,28 @@ for (const [database, make, indexes] of databases) {
     })
   )
 
+  it.effect(`${database}: a family is found by SQL of one's own whatever its name, and no other one is`, () =>
+    Effect.gen(function* () {
+      const run = on(yield* make)
+      const names = ["costs $1 and $2", "costs ?", "it's \\ 'quoted'; --", "costs"]
+      const found = yield* run(
+        Effect.forEach(names, (name, i) =>
+          Effect.gen(function* () {
+            const family = yield* SqlAgent.family({ name, schema: Schema.Number, history: "full" })
+            yield* family.at(`key ${i}`).save(i)
+            const Key = Schema.Struct({ key: Schema.String })
+            return [
+              yield* Sql.query(Key)`SELECT s.key FROM ${Sql.states(family)} AS s WHERE s.key <> ${"none"}`,
+              yield* Sql.query(Key)`SELECT h.key FROM ${Sql.history(family)} AS h WHERE h.key <> ${"none"}`,
+              yield* Query.run(family, { select: (_, row) => ({ key: row.key }) })
+            ]
+          })
+        )
+      )
+      expect(found).toEqual(names.map((_, i) => Array.from({ length: 3 }, () => [{ key: `key ${i}` }])))
+    })
+  )
+
   it.effect(`${database}: SQL of one's own reads states and histories, by parameters`, () =>
     Effect.gen(function* () {
       const run = on(yield* make)

@@ -138,8 +138,12 @@ const render = (engine: Engine, parts: ReadonlyArray<Part>): Exit.Exit<Statement
       text += dialect.placeholder(params.length)
     } else if (rows !== undefined) {
       const before = params.length
-      // Its own placeholders are counted from the first of the statement.
-      text += `(${rows.sql.replace(/\$(\d+)/g, (_, n) => dialect.placeholder(before + Number(n)))})`
+      // Its own placeholders are counted from the first of the statement. Without them a `$1` is part of the agent's name.
+      const own =
+        rows.params.length > 0
+          ? rows.sql.replace(/\$(\d+)/g, (_, n) => dialect.placeholder(before + Number(n)))
+          : rows.sql
+      text += `(${own})`
       params.push(...rows.params)
     }
   }
