@@ -5,19 +5,17 @@
 import type { Effect, Scope } from "effect"
 import type { Payload } from "../../schema/Codec.ts"
 import type { Claims } from "../Claims.ts"
+import type { Conflict, Current, Failure } from "../internal/backend.ts"
 import type { Index } from "../query/indexes.ts"
 import type { Dialect, Source } from "../query/sql.ts"
 import type { Entry } from "../Register.ts"
+
+export type { Conflict, Current, Failure } from "../internal/backend.ts"
 
 /** Which state: collections and keys are data, to be bound and never pasted into SQL. Any well-formed strings. */
 export interface Id {
   readonly collection: string
   readonly key: string
-}
-
-/** A current state, and the revision with which it began: higher than `revision` was before the last delete. */
-export interface Current extends Entry {
-  readonly since: number
 }
 
 /** A state of a history: in full, or as the JSON Patch that makes it from the one after it. */
@@ -58,26 +56,6 @@ export type Write = ReadonlyArray<Put | Remove>
 
 /** The revisions written or removed, in the order of the write; 0 where there was nothing to remove. */
 export type Written = ReadonlyArray<number>
-
-/** A `Put` that found another revision than it expected. Nothing of its write was done. */
-export interface Conflict {
-  readonly _tag: "Conflict"
-  /** 0 when there is no state. */
-  readonly actual: number
-}
-
-/** Why the database did not do what it was asked to. Plain data, so that it can cross threads. */
-export type Failure =
-  /** It cannot be reached or refuses to work; nothing was done. */
-  | { readonly _tag: "Unavailable"; readonly reason: string; readonly retryable: boolean; readonly cause?: unknown }
-  /** What is stored cannot be read. */
-  | { readonly _tag: "Corrupt"; readonly location: string; readonly reason: string }
-  /** The state cannot be stored; nothing was done. */
-  | { readonly _tag: "Invalid"; readonly reason: string }
-  /** The answer to a write was lost: it may or may not have happened. Writes only. */
-  | { readonly _tag: "Indeterminate"; readonly reason: string; readonly cause?: unknown }
-  /** It was used after it was closed. */
-  | { readonly _tag: "Closed" }
 
 /** A statement with its parameters. */
 export interface Statement {

@@ -13,10 +13,10 @@
  */
 import { Effect, Exit, Schema } from "effect"
 import { explain } from "../../schema/internal/explain.ts"
+import { readError } from "../internal/failure.ts"
 import { QueryInvalid } from "../query/QueryInvalid.ts"
 import type { ReadError } from "../StateError.ts"
 import type { Engine, Statement } from "./Engine.ts"
-import { readError } from "./failure.ts"
 import { SqlDriver } from "./SqlDriver.ts"
 
 /** What a parameter may be. */

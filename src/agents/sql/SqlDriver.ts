@@ -1,10 +1,10 @@
 import { Context, type Duration, Effect, type Scope } from "effect"
 import type { Claims } from "../Claims.ts"
+import { Collections } from "../internal/collections.ts"
+import { readError } from "../internal/failure.ts"
 import type { Store } from "../Register.ts"
 import type { ReadError } from "../StateError.ts"
-import { Collections } from "./collections.ts"
 import type { Engine } from "./Engine.ts"
-import { readError } from "./failure.ts"
 import { make, type StoreOptions } from "./store.ts"
 
 /** A database that `SqlAgent` runs on. */

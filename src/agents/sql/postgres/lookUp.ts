@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { Exit } from "effect"
+import type { Waiting } from "../../internal/grouping.ts"
 import type { Conflict, Failure, Put, Write, Written } from "../Engine.ts"
-import type { Waiting } from "../grouping.ts"
 import { Failed } from "./errors.ts"
 import { ids, isPut, type Outcome, outcomes } from "./parts.ts"
 import type { Pool } from "./pool.ts"

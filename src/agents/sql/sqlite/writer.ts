@@ -1,6 +1,6 @@
 import { Effect, Exit } from "effect"
+import { Grouping, type Waiting } from "../../internal/grouping.ts"
 import type { Conflict, Failure, Put, Remove, Write, Written } from "../Engine.ts"
-import { Grouping, type Waiting } from "../grouping.ts"
 import { Answers } from "./answers.ts"
 import { commit, isWritten, type Outcome } from "./commit.ts"
 import { Company } from "./company.ts"

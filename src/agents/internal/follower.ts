@@ -2,7 +2,7 @@ import { Cause, Effect, Exit, Option, Scope } from "effect"
 import type { Payload } from "../../schema/Codec.ts"
 import type { Entry } from "../Register.ts"
 import * as Revision from "../Revision.ts"
-import type { Current, Failure } from "./Engine.ts"
+import type { Current, Failure } from "./backend.ts"
 
 /** What a follower reads: the rows of one collection. */
 export interface Rows {

@@ -1,8 +1,8 @@
 import { Effect, type Scope } from "effect"
 import type { Payload } from "../../schema/Codec.ts"
-import { Hub } from "../internal/hub.ts"
 import type { Change } from "../Revision.ts"
 import { Follower, type Rows } from "./follower.ts"
+import { Hub } from "./hub.ts"
 
 /** What all stores of one collection have in common. */
 export interface Collection {

@@ -1,4 +1,3 @@
-import type { Where } from "../internal/stateRegister.ts"
 import * as Revision from "../Revision.ts"
 import {
   AgentClosed,
@@ -11,7 +10,8 @@ import {
   type WriteError,
   WriteIndeterminate
 } from "../StateError.ts"
-import type { Conflict, Failure } from "./Engine.ts"
+import type { Conflict, Failure } from "./backend.ts"
+import type { Where } from "./stateRegister.ts"
 
 /** What a reading agent says about a failure of its database. `operation` as in `StorageUnavailable`. */
 export const readError =
