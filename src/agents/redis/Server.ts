@@ -1,0 +1,63 @@
+/**
+ * What the Redis primitives ask of a connection, whatever is at its other end: one server, the master that Sentinels
+ * name, or a Cluster. Sending, waiting, reconnecting and telling failures apart is done once, below it.
+ */
+import type { Effect, Scope } from "effect"
+import type { Claims } from "../Claims.ts"
+import type { Failure } from "../internal/backend.ts"
+
+/** What goes to the server: strings as UTF-8, numbers as decimal text. */
+export type Argument = string | number | Uint8Array
+
+/** What comes back: bulk strings as `Buffer`s, integers as numbers, nil as `null`, arrays of those. */
+export type Reply = Buffer | string | number | null | ReadonlyArray<Reply>
+
+/** A Lua script and the name of what it does, for messages. Sent in full only to a server that does not know it. */
+export interface Script {
+  readonly name: string
+  readonly lua: string
+}
+
+/**
+ * Whether a command writes. A reader whose answer is lost fails with `Unavailable`; a writer that may have reached the server
+ * fails with `Indeterminate`, and is never sent again.
+ */
+export type Kind = "read" | "write"
+
+/** Where a scan goes on. Opaque. */
+export interface Cursor {
+  readonly node: number
+  readonly cursor: string
+}
+
+/** Servers that are connected. Every operation fails with `Closed` after the scope. */
+export interface Server {
+  /** What holds for every state on these servers; the history is up to each agent. */
+  readonly claims: Omit<Claims, "history">
+  /** The version of the server, `[7, 0, 15]`; of a Cluster the lowest of its masters. */
+  readonly version: ReadonlyArray<number>
+  /** One command. Those of one turn of the event loop go together. The first argument that is a key decides the node. */
+  readonly command: (kind: Kind, name: string, args: ReadonlyArray<Argument>) => Effect.Effect<Reply, Failure>
+  /** Runs a script on keys that share a slot. An error reply that begins with one of its own codes is for the caller. */
+  readonly script: (
+    kind: Kind,
+    script: Script,
+    keys: ReadonlyArray<string>,
+    args: ReadonlyArray<Argument>
+  ) => Effect.Effect<Reply, Failure>
+  /** A page of the keys that match a glob, in no order, some perhaps twice; `next` is `undefined` after the last one. */
+  readonly scan: (
+    pattern: string,
+    cursor: Cursor | undefined
+  ) => Effect.Effect<{ readonly keys: ReadonlyArray<string>; readonly next: Cursor | undefined }, Failure>
+  /**
+   * Until the scope closes, tells of the messages of a channel; with `undefined` when some may have been missed, which is after
+   * every reconnect. Listens when it succeeds. Any number of listeners share one subscription.
+   */
+  readonly subscribe: (
+    channel: string,
+    notice: (message: string | undefined) => void
+  ) => Effect.Effect<void, Failure, Scope.Scope>
+  /** A round trip that changes nothing. */
+  readonly ping: Effect.Effect<void, Failure>
+}
