@@ -8,12 +8,20 @@ import type { Claims } from "./Claims.ts"
 import * as DataAgent from "./DataAgent.ts"
 import { Hub } from "./internal/hub.ts"
 import { KeyedLock } from "./internal/keyedLock.ts"
+import { illFormed } from "./internal/keys.ts"
 import * as Lifetime from "./internal/lifetime.ts"
 import type { Owned } from "./internal/owned.ts"
-import { Draft, decodeEntry, fromEntries, overwrite, type StateRegister, type Where } from "./internal/stateRegister.ts"
+import {
+  Draft,
+  decodeEntry,
+  fromEntries,
+  overwrite,
+  type StateRegister,
+  type Where
+} from "./internal/stateRegister.ts"
 import type { NewEntry, Store } from "./Register.ts"
 import { deleted, saved } from "./Revision.ts"
-import { AgentClosed, type ReadError, StateInvalid, type WriteError } from "./StateError.ts"
+import { AgentClosed, type ReadError, type StateInvalid, type WriteError } from "./StateError.ts"
 
 const TypeId: unique symbol = Symbol.for("dgents/Family")
 
@@ -141,9 +149,6 @@ export const fromStateStore = <S>(options: {
   return Object.assign(Object.create(Prototype) as typeof Prototype, family)
 }
 
-const illFormed = (where: Where): StateInvalid =>
-  new StateInvalid({ ...where, path: [], reason: "its key has a lone surrogate; keys are well-formed Unicode strings" })
-
 // A key that cannot be stored has no state, and refuses one.
 const refusing = <S>(where: Where): StateRegister<S> => ({
   read: Effect.succeed(Option.none()),
@@ -206,7 +211,9 @@ const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<P
           entries.push([key, { state: yield* draft.payload(codec), savedAt: draft.savedAt }])
         }
         if (writeMany === undefined) {
-          return yield* Effect.forEach(drafts, ([key, draft]) => overwrite(at(key), draft), { discard: true })
+          return yield* Effect.forEach(drafts, ([key, draft]) => overwrite(at(key), draft), {
+            discard: true
+          })
         }
         yield* Effect.uninterruptible(
           Effect.map(writeMany(entries), (revisions) => {

@@ -11,8 +11,13 @@ export interface Rows {
   readonly between: (key: string, from: number, to: number) => Effect.Effect<ReadonlyArray<Entry>, Failure>
   /** The last revision that is known to have been deleted, given the current state; 0 where that cannot be told. */
   readonly deleted: (current: Current | undefined) => Effect.Effect<number, Failure>
-  readonly watch: (notice: (keys: ReadonlyArray<string> | "all") => void) => Effect.Effect<void, Failure, Scope.Scope>
+  readonly watch: (notice: Notice) => Effect.Effect<void, Failure, Scope.Scope>
+  /** The same for one key, where others are heard key by key: `watch` need not tell of it then. */
+  readonly listen?: ((key: string, notice: Notice) => Effect.Effect<void, Failure, Scope.Scope>) | undefined
 }
+
+/** Says which keys others may have changed, or `"all"` when it cannot be told. */
+export type Notice = (keys: ReadonlyArray<string> | "all") => void
 
 type Change = Revision.Change<Payload>
 
@@ -57,8 +62,12 @@ export class Follower {
       if (followed === undefined) this.#keys.set(key, { listeners: 1, told: after(current), writing: 0 })
       else followed.listeners++
     })
+    const { listen } = this.#rows
     return Effect.andThen(
-      Effect.acquireRelease(begin, () => this.#unfollow(key)),
+      Effect.andThen(
+        listen === undefined ? Effect.void : listen(key, this.#notice),
+        Effect.acquireRelease(begin, () => this.#unfollow(key))
+      ),
       // What was committed between the read and the beginning was told to nobody.
       Effect.asVoid(Effect.forkDetach(this.#look([key])))
     )
@@ -205,15 +214,16 @@ export class Follower {
     })
   }
 
+  readonly #notice: Notice = (keys) => {
+    Effect.runFork(this.#look(keys === "all" ? this.#keys.keys() : keys))
+  }
+
   get #watch(): Effect.Effect<void, Failure> {
     return Effect.suspend(() => {
       if (this.#watching !== undefined) return Effect.void
       const scope = Scope.makeUnsafe()
       this.#watching = scope
-      const notice = (keys: ReadonlyArray<string> | "all") => {
-        Effect.runFork(this.#look(keys === "all" ? this.#keys.keys() : keys))
-      }
-      return Effect.onError(Scope.provide(this.#rows.watch(notice), scope), () => this.#stopWatching)
+      return Effect.onError(Scope.provide(this.#rows.watch(this.#notice), scope), () => this.#stopWatching)
     })
   }
 

@@ -46,12 +46,13 @@ export class Grouping<Q, A, E> {
 
   /** The answer to a request. Cannot be interrupted: what is written is written. */
   ask(request: Q, size: number): Effect.Effect<A, E> {
-    return Effect.uninterruptible(
-      Effect.callback<A, E>((resume) => {
-        this.#waiting.push({ request, size, resume })
-        this.#schedule()
-      })
-    )
+    return Effect.uninterruptible(Effect.callback<A, E>((resume) => this.begin(request, size, resume)))
+  }
+
+  /** As `ask`, at once: `resume` is called with the answer, later. */
+  begin(request: Q, size: number, resume: (answer: Effect.Effect<A, E>) => void): void {
+    this.#waiting.push({ request, size, resume })
+    this.#schedule()
   }
 
   #schedule(): void {

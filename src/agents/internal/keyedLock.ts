@@ -1,8 +1,16 @@
-import { Context, Effect, Scope, Semaphore } from "effect"
+import { Context, Effect, Exit, Scope, Semaphore } from "effect"
 
 /** One writer at a time for one state, first come first served. */
 export interface Lock {
   readonly hold: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /**
+   * As `hold`, for what may be begun at once if the lock is free: then no effect is run around it. `begin` calls `answer`
+   * once, before it returns or later; where it answers `false` it did not begin, and `otherwise` is done instead.
+   */
+  readonly holdNow: <A, E>(
+    begin: (answer: (done: Effect.Effect<A, E>) => void) => boolean,
+    otherwise: () => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E>
   /** As `hold`, for effects of the user: taking the same lock again inside is reported instead of waiting forever. */
   readonly holdForUser: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
@@ -42,22 +50,12 @@ const marked = <A, E, R>(effect: Effect.Effect<A, E, R>, owner: object, outer: H
   })
 
 /** A lock of its own; `where` names the state in the message about nesting. */
-export const make = (where: string): Lock => {
-  const semaphore = Semaphore.makeUnsafe(1)
-  const withPermit = semaphore.withPermits(1)
-  return {
-    hold: (effect) =>
-      Effect.flatMap(HeldLocks, (held) => (isHeld(held, semaphore) ? nested(where) : withPermit(effect))),
-    holdForUser: (effect) =>
-      Effect.flatMap(HeldLocks, (outer) =>
-        isHeld(outer, semaphore) ? nested(where) : withPermit(marked(effect, semaphore, outer))
-      )
-  }
-}
+export const make = (where: string): Lock => new KeyedLock(where).at("")
 
 interface Entry {
   readonly key: string
-  readonly semaphore: Semaphore.Semaphore
+  /** Made for the second user, since mostly there is none. */
+  semaphore: Semaphore.Semaphore | undefined
   users: number
 }
 
@@ -84,10 +82,10 @@ export class KeyedLock {
     const using = <A, E, R>(effect: Effect.Effect<A, E, R>, isUsers: boolean): Effect.Effect<A, E, R> =>
       Effect.flatMap(HeldLocks, (outer) =>
         Effect.uninterruptibleMask((restore) => {
-          const entry = this.#enter(key)
+          const { entry, semaphore } = this.#enter(key)
           const held = isHeld(outer, entry)
             ? this.#nested(key)
-            : entry.semaphore.withPermits(1)(isUsers ? marked(effect, entry, outer) : effect)
+            : semaphore.withPermits(1)(isUsers ? marked(effect, entry, outer) : effect)
           return Effect.ensuring(
             restore(held),
             Effect.sync(() => this.#leave(entry))
@@ -97,23 +95,25 @@ export class KeyedLock {
     return {
       hold: (effect) =>
         Effect.uninterruptibleMask((restore) =>
-          this.#entries.has(key) ? restore(using(effect, false)) : this.#takeOne(key, restore(effect))
+          this.#entries.has(key)
+            ? restore(using(effect, false))
+            : Effect.ensuring(restore(effect), this.#release([this.#take(key)]))
+        ),
+      holdNow: (begin, otherwise) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.callback((resume) => {
+            if (this.#entries.has(key)) return resume(restore(using(Effect.suspend(otherwise), false)))
+            const entry = this.#take(key)
+            const answer = (done: ReturnType<typeof otherwise>) => resume(this.#released(entry, done))
+            try {
+              if (!begin(answer)) answer(restore(Effect.suspend(otherwise)))
+            } catch (defect) {
+              answer(Exit.die(defect))
+            }
+          })
         ),
       holdForUser: (effect) => using(effect, true)
     }
-  }
-
-  // As `#takeAll`, for the commonest case: a save that nobody is in the way of.
-  #takeOne<A, E, R>(key: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    const entry: Entry = { key, semaphore: Semaphore.makeUnsafe(0), users: 1 }
-    this.#entries.set(key, entry)
-    return Effect.ensuring(
-      effect,
-      Effect.suspend(() => {
-        this.#leave(entry)
-        return entry.users > 0 ? entry.semaphore.release(1) : Effect.void
-      })
-    )
   }
 
   /** Holds the locks of many keys, taken in one order by everybody so that two batches never wait for each other. */
@@ -126,18 +126,9 @@ export class KeyedLock {
     })
   }
 
-  // Nobody uses one of the keys, so all are taken at once: a semaphore without a permit is one that is held.
+  // Nobody uses one of the keys, so all are taken at once.
   #takeAll<A, E, R>(keys: ReadonlyArray<string>, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    const entries = keys.map((key): Entry => ({ key, semaphore: Semaphore.makeUnsafe(0), users: 1 }))
-    for (const entry of entries) this.#entries.set(entry.key, entry)
-    return Effect.ensuring(
-      effect,
-      Effect.suspend(() => {
-        for (const entry of entries) this.#leave(entry)
-        const awaited = entries.filter((entry) => entry.users > 0)
-        return Effect.forEach(awaited, (entry) => entry.semaphore.release(1), { discard: true })
-      })
-    )
+    return Effect.ensuring(effect, this.#release(keys.map((key) => this.#take(key))))
   }
 
   #awaitAll<A, E, R>(keys: ReadonlyArray<string>, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
@@ -145,15 +136,15 @@ export class KeyedLock {
       Effect.scopedWith((scope) =>
         Effect.gen({ self: this }, function* () {
           for (const key of keys) {
-            const entry = yield* Effect.uninterruptible(
+            const { entry, semaphore } = yield* Effect.uninterruptible(
               Effect.suspend(() => {
-                const entry = this.#enter(key)
-                const leave = Effect.sync(() => this.#leave(entry))
-                return Effect.as(Scope.addFinalizer(scope, leave), entry)
+                const entered = this.#enter(key)
+                const leave = Effect.sync(() => this.#leave(entered.entry))
+                return Effect.as(Scope.addFinalizer(scope, leave), entered)
               })
             )
             if (isHeld(outer, entry)) return yield* this.#nested(key)
-            yield* Scope.provide(entry.semaphore.takeScoped(1), scope)
+            yield* Scope.provide(semaphore.takeScoped(1), scope)
           }
           return yield* effect
         })
@@ -165,12 +156,39 @@ export class KeyedLock {
     return nested(key === "" ? this.#where : `${this.#where}, key ${JSON.stringify(key)}`)
   }
 
-  #enter(key: string): Entry {
-    const existing = this.#entries.get(key)
-    const entry = existing ?? { key, semaphore: Semaphore.makeUnsafe(1), users: 0 }
-    if (existing === undefined) this.#entries.set(key, entry)
-    entry.users++
+  /** Takes a lock that nobody uses. */
+  #take(key: string): Entry {
+    const entry: Entry = { key, semaphore: undefined, users: 1 }
+    this.#entries.set(key, entry)
     return entry
+  }
+
+  /** Gives it back when an effect is done, which mostly it is already. */
+  #released<A, E>(entry: Entry, done: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    if (!Exit.isExit(done) || entry.users > 1) return Effect.ensuring(done, this.#release([entry]))
+    this.#leave(entry)
+    return done
+  }
+
+  /** Gives back what was taken so. */
+  #release(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      for (const entry of entries) this.#leave(entry)
+      const awaited = entries.flatMap(({ semaphore }) => semaphore ?? [])
+      return awaited.length === 0
+        ? Effect.void
+        : Effect.forEach(awaited, (semaphore) => semaphore.release(1), { discard: true })
+    })
+  }
+
+  /** Joins those who use or await a lock. */
+  #enter(key: string): { readonly entry: Entry; readonly semaphore: Semaphore.Semaphore } {
+    const entry = this.#entries.get(key) ?? { key, semaphore: Semaphore.makeUnsafe(1), users: 0 }
+    this.#entries.set(key, entry)
+    entry.users++
+    // Without a permit, which who took the lock has.
+    entry.semaphore ??= Semaphore.makeUnsafe(0)
+    return { entry, semaphore: entry.semaphore }
   }
 
   #leave(entry: Entry): void {

@@ -53,6 +53,9 @@ class Guarded<in out S> implements StateRegister<S> {
 
   readonly write: StateRegister<S>["write"] = (next, expected) => this.#open(() => this.#register.write(next, expected))
 
+  readonly begin: NonNullable<StateRegister<S>["begin"]> = (next, expected, answer) =>
+    !this.#lifetime.isClosed() && this.#register.begin?.(next, expected, answer) === true
+
   readonly history = (options: HistoryOptions) =>
     Stream.unwrap(this.#open(() => Effect.succeed(this.#register.history(options))))
 

@@ -39,8 +39,8 @@ export const count: Rule = rule(
 /** How many bytes. */
 export const bytes: Rule = rule("a number from 0, or Infinity", (value) => Predicate.isNumber(value) && value >= 0)
 
-/** How long. What is no duration may count as 0, which is why that is none either. */
-const age: Rule = rule('a duration above 0, such as "30 days"', (value) =>
+/** How long, more than no time at all. What is no duration may count as 0, which is why that is none either. */
+export const duration: Rule = rule('a duration above 0, such as "30 days"', (value) =>
   // Sound: it refuses what is none.
   Option.exists(Duration.fromInput(value as Duration.Input), Duration.isPositive)
 )
@@ -50,6 +50,18 @@ export const schema: Rule = rule(
   "a Schema or a Codec",
   (value) => Schema.isSchema(value) || Predicate.hasProperty(value, "fingerprint")
 )
+
+/** An object of options of its own. */
+export const record =
+  (rules: Readonly<Record<string, Rule>>): Rule =>
+  (option, value) => {
+    const names = Object.keys(rules)
+    const wrong = rule(
+      `{ ${names.join(", ")} }`,
+      (value) => Predicate.isObject(value) && Object.keys(value).every((name) => names.includes(name))
+    )(option, value)
+    return wrong ?? (Predicate.isObject(value) ? firstWrong(rules, value, `${option}.`) : undefined)
+  }
 
 const historyWithin = (limits: Readonly<Record<string, Rule>>): Rule => {
   const names = Object.keys(limits)
@@ -68,7 +80,7 @@ const historyWithin = (limits: Readonly<Record<string, Rule>>): Rule => {
 /** The history of agents that keep so many states: `"none"`, `"full"` or `{ bounded }`; optional. */
 export const exactHistory: Rule = historyWithin({ bounded: count })
 
-const limits = { bounded: optional(count), maxAge: optional(age), maxBytes: optional(bytes) }
+const limits = { bounded: optional(count), maxAge: optional(duration), maxBytes: optional(bytes) }
 
 /** The history of agents that keep what fits such limits: `"none"`, `"full"`, or any of the limits; optional. */
 export const historyOf = (...names: ReadonlyArray<keyof typeof limits>): Rule =>

@@ -21,6 +21,29 @@ export const own = <S>(codec: Codec<S>, state: S): Effect.Effect<Owned<S>, Codec
     })
   })
 
+/**
+ * Private copies of states that grow out of one another: what a state has in common with those before it is copied and frozen
+ * once. States are not checked against the schema, unless it takes the schema to copy them.
+ */
+export class Growth<in out S> {
+  readonly #codec: Codec<S>
+  readonly #known = new WeakSet<object>()
+
+  constructor(codec: Codec<S>) {
+    this.#codec = codec
+  }
+
+  own(state: S): Effect.Effect<Owned<S>, CodecError> {
+    return Effect.suspend(() => {
+      const walk = new Walk(this.#known)
+      const copied = walk.tryCopy(state)
+      if (copied === undefined) return ownByCodec(this.#codec, state)
+      const get = walk.frozen ? Exit.succeed(copied.value) : Effect.sync(() => new Walk().copy(copied.value))
+      return Exit.succeed({ get })
+    })
+  }
+}
+
 // Values with a class of their own (Schema classes, Option, DateTime, ...) are copied by the schema that knows them.
 const ownByCodec = <S>(codec: Codec<S>, state: S): Effect.Effect<Owned<S>, CodecError> =>
   Effect.flatMap(codec.encode(state), (payload) =>
@@ -36,6 +59,12 @@ class Walk {
   /** Whether all that was copied so far could be frozen. */
   frozen = true
   #levels = 0
+  /** Copies made earlier that are frozen to the last leaf. */
+  readonly #known: WeakSet<object> | undefined
+
+  constructor(known?: WeakSet<object>) {
+    this.#known = known
+  }
 
   tryCopy<A>(value: A): { readonly value: A } | undefined {
     try {
@@ -64,15 +93,25 @@ class Walk {
   }
 
   #object(value: object): unknown {
+    if (this.#known?.has(value) === true) return value
     // What a codec refuses is refused in memory too, and not just when the stack happens to be short.
     if (this.#levels === maxLevels) throw notPlain
     this.#levels++
-    const copy = this.#copyObject(value)
+    const copy = this.#known === undefined ? this.#copyObject(value) : this.#copyKnown(value, this.#known)
     this.#levels--
     return copy
   }
 
-  #copyObject(value: object): unknown {
+  #copyKnown(value: object, known: WeakSet<object>): unknown {
+    const before = this.frozen
+    this.frozen = true
+    const copy = this.#copyObject(value)
+    if (this.frozen) known.add(copy)
+    this.frozen &&= before
+    return copy
+  }
+
+  #copyObject(value: object): object {
     if (Array.isArray(value)) return this.#freeze(value.map((item) => this.#node(item)))
     const prototype: unknown = Object.getPrototypeOf(value)
     if (prototype === Object.prototype || prototype === null) return this.#record(value, prototype)
@@ -85,7 +124,7 @@ class Walk {
     throw notPlain
   }
 
-  #record(value: object, prototype: object | null): unknown {
+  #record(value: object, prototype: object | null): object {
     if (Object.getOwnPropertySymbols(value).length > 0) throw notPlain
     const copy: Record<string, unknown> = {}
     if (prototype === null) Object.setPrototypeOf(copy, null)

@@ -1,6 +1,6 @@
 import { Effect, Exit, Option, Stream } from "effect"
 import type { Codec, CodecError, Payload } from "../../schema/Codec.ts"
-import type { Entry, Register } from "../Register.ts"
+import type { Entry, NewEntry, Register } from "../Register.ts"
 import * as Revision from "../Revision.ts"
 import {
   type CompareError,
@@ -58,10 +58,17 @@ const corrupt = (where: Where, revision: Revision.Revision, error: CodecError): 
     reason: error.reason
   })
 
+/** What a write comes to. */
+export type Saving = Effect.Effect<Revision.Revision, CompareError>
+
 /** The storage of one state, in states rather than bytes: what combinators wrap. */
 export interface StateRegister<in out S> {
   readonly read: Effect.Effect<Option.Option<Revision.Revisioned<S>>, ReadError>
   readonly write: (next: Draft<S>, expected: Revision.Expected) => Effect.Effect<Revision.Revision, CompareError>
+  /** As in `Register`. */
+  readonly begin?:
+    | ((next: Draft<S>, expected: Revision.Expected, answer: (saving: Saving) => void) => boolean)
+    | undefined
   readonly remove: Effect.Effect<Option.Option<Revision.Revision>, WriteError>
   readonly history: (options: Revision.HistoryOptions) => Stream.Stream<Revision.Revisioned<S>, ReadError>
   readonly at: (revision: Revision.Revision) => Effect.Effect<Option.Option<Revision.Revisioned<S>>, ReadError>
@@ -69,13 +76,26 @@ export interface StateRegister<in out S> {
   readonly changes: Stream.Stream<Revision.Change<S>, ReadError>
 }
 
+/** Writes, at once where the register can. */
+export const write = <S>(register: StateRegister<S>, next: Draft<S>, expected: Revision.Expected): Saving =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.callback((resume) => {
+      if (register.begin?.(next, expected, resume) !== true) resume(restore(register.write(next, expected)))
+    })
+  )
+
+/** What an unconditional write comes to. */
+export const overwritten = (saving: Saving): Effect.Effect<void, WriteError> =>
+  Settled.matchEffect(saving, {
+    onSuccess: () => Exit.void,
+    onFailure: (error) =>
+      // Under "any" a register does not compare revisions, so a conflict here is a defect of the backend.
+      error._tag === "RevisionConflict" ? Effect.die(error) : Exit.fail(error)
+  })
+
 /** Writes whatever the current revision is. */
-export const overwrite = <S>(
-  register: StateRegister<S>,
-  next: Draft<S>
-): Effect.Effect<Revision.Revision, WriteError> =>
-  // Under "any" a register does not compare revisions, so a conflict here is a defect of the backend.
-  Effect.catchTag(register.write(next, "any"), "RevisionConflict", Effect.die)
+export const overwrite = <S>(register: StateRegister<S>, next: Draft<S>): Effect.Effect<void, WriteError> =>
+  overwritten(register.write(next, "any"))
 
 /** Decodes an entry. */
 export const decodeEntry = <S>(
@@ -116,26 +136,32 @@ export const fromEntries = <S>(
     Stream.runHead(
       Stream.filter(history({ before: Revision.make(revision + 1), limit: 1 }), (entry) => entry.revision === revision)
     )
+  const told = (entry: NewEntry, saving: Saving): Saving =>
+    Settled.mapBoth(saving, {
+      onSuccess: (revision) => {
+        if (announcer.listening()) announcer.publish(Revision.saved({ ...entry, revision }))
+        return revision
+      },
+      // A register need not know under which name and key it serves.
+      onFailure: (error) =>
+        error._tag === "RevisionConflict"
+          ? new RevisionConflict({ ...where, expected: error.expected, actual: error.actual })
+          : error
+    })
   return {
     read: Effect.flatMap(register.read, decodeOption),
     write: (next, expected) =>
-      Effect.flatMap(next.payload(codec), (payload) =>
+      Effect.flatMap(next.payload(codec), (state) => {
+        const entry: NewEntry = { state, savedAt: next.savedAt }
         // Once it has begun, a write runs to its end: an interrupt finds it not begun or acknowledged.
-        Effect.uninterruptible(
-          Effect.mapBoth(register.write({ state: payload, savedAt: next.savedAt }, expected), {
-            onSuccess: (revision) => {
-              if (announcer.listening())
-                announcer.publish(Revision.saved({ state: payload, savedAt: next.savedAt, revision }))
-              return revision
-            },
-            // A register need not know under which name and key it serves.
-            onFailure: (error) =>
-              error._tag === "RevisionConflict"
-                ? new RevisionConflict({ ...where, expected: error.expected, actual: error.actual })
-                : error
-          })
-        )
-      ),
+        return Effect.uninterruptible(told(entry, register.write(entry, expected)))
+      }),
+    begin: (next, expected, answer) => {
+      const payload = next.payload(codec)
+      if (register.begin === undefined || !Settled.isDone(payload)) return false
+      const entry: NewEntry = { state: payload.value, savedAt: next.savedAt }
+      return register.begin(entry, expected, (saving) => answer(told(entry, saving)))
+    },
     get remove() {
       return Effect.uninterruptible(
         Effect.map(register.remove, (removed) => {

@@ -9,7 +9,10 @@ import type { Failure } from "../internal/backend.ts"
 /** What goes to the server: strings as UTF-8, numbers as decimal text. */
 export type Argument = string | number | Uint8Array
 
-/** What comes back: bulk strings as `Buffer`s, integers as numbers, nil as `null`, arrays of those. */
+/**
+ * What comes back: bulk strings as `Buffer`s, integers as numbers, nil as `null`, arrays of those. A `Buffer` is a part of the bytes that
+ * were read from the network at once: whoever keeps it for long copies it, or keeps all of them.
+ */
 export type Reply = Buffer | string | number | null | ReadonlyArray<Reply>
 
 /** A Lua script and the name of what it does, for messages. Sent in full only to a server that does not know it. */
@@ -24,10 +27,10 @@ export interface Script {
  */
 export type Kind = "read" | "write"
 
-/** Where a scan goes on. Opaque. */
+/** Where a scan goes on. Opaque: the place in the first node, and the nodes of a Cluster that are left. */
 export interface Cursor {
-  readonly node: number
-  readonly cursor: string
+  readonly from: string
+  readonly nodes: ReadonlyArray<string | undefined>
 }
 
 /** Servers that are connected. Every operation fails with `Closed` after the scope. */

@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { SqlAgent } from "dgents"
 import { Effect, Schema } from "effect"
-import { cutProxy } from "./cutProxy.ts"
+import { cutProxy } from "../../cutProxy.ts"
 import { following, newDatabase, on, openDriver, query } from "./driver.ts"
 
 const number = SqlAgent.make({ name: "number", schema: Schema.Number, history: "full" })

@@ -1,7 +1,9 @@
-import { type DataAgent, type Revision, SqlDriver, type SqlDriverService } from "dgents"
+import { SqlDriver, type SqlDriverService } from "dgents"
 import { PostgresDriver } from "dgents/postgres"
-import { Effect, Queue, Stream } from "effect"
+import { Effect } from "effect"
 import * as Server from "./server.ts"
+
+export { following } from "../../following.ts"
 
 let databases = 0
 
@@ -26,12 +28,3 @@ export const on =
 /** One statement on a connection of its own. */
 export const query = (url: string, text: string, values: ReadonlyArray<unknown> = []) =>
   Effect.promise(() => Server.query(url, text, values))
-
-/** Follows an agent until the scope closes: the next state that it tells of, or `undefined` for a delete. */
-export const following = <S>(agent: DataAgent.DataAgent<S>) =>
-  Effect.gen(function* () {
-    const told = yield* Queue.unbounded<S | undefined>()
-    const tell = (change: Revision.Change<S>) => Queue.offer(told, change._tag === "Saved" ? change.state : undefined)
-    yield* Effect.forkScoped(Stream.runForEach(agent.changes, tell))
-    return Queue.take(told)
-  })

@@ -2,7 +2,7 @@ import { expect, it } from "@effect/vitest"
 import { DataAgent, SqlAgent, type SqlEngine } from "dgents"
 import { Effect, Exit, Fiber, Schema } from "effect"
 import pg from "pg"
-import { cutProxy } from "./cutProxy.ts"
+import { cutProxy } from "../../cutProxy.ts"
 import { newDatabase, on, openDriver, query } from "./driver.ts"
 
 const collection = "family:tests"

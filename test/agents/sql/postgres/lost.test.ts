@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Revision, SqlAgent } from "dgents"
 import { Effect, Exit, Schema } from "effect"
-import { cutProxy } from "./cutProxy.ts"
+import { cutProxy } from "../../cutProxy.ts"
 import { newDatabase, on, openDriver, query } from "./driver.ts"
 
 const proxied = (history: SqlAgent.History) =>

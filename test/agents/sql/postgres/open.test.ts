@@ -3,6 +3,7 @@ import { expect, it } from "@effect/vitest"
 import { SqlAgent, SqlDriver } from "dgents"
 import { PostgresDriver } from "dgents/postgres"
 import { Effect, Redacted, Schema } from "effect"
+import { version } from "../../../../src/agents/sql/postgres/schema.ts"
 import { newDatabase, on, openDriver, query } from "./driver.ts"
 
 const secret = "hunter2-is-not-to-be-seen"
@@ -32,7 +33,7 @@ it.live("many who open an empty database at once set it up once, and all can use
         concurrency: "unbounded"
       }
     )
-    expect(yield* query(url, "SELECT version::int FROM dgents_meta")).toEqual([{ version: 1 }])
+    expect(yield* query(url, "SELECT version::int FROM dgents_meta")).toEqual([{ version }])
     expect(yield* query(url, "SELECT count(*)::int AS n FROM dgents_state")).toEqual([{ n: 8 }])
   })
 )

@@ -12,7 +12,9 @@ export interface CutProxy {
    * loses nothing, and lets the answer through a tenth of a second later.
    */
   readonly cutNext: (what: Cut) => void
-  /** How many connections were cut. */
+  /** Cuts all connections there are. */
+  readonly cut: () => void
+  /** How many connections were cut, each for one thing that a client sent. */
   readonly cuts: () => number
   /** Whether new connections are let through. */
   readonly setOpen: (isOpen: boolean) => void
@@ -74,6 +76,9 @@ export const cutProxy = (url: string): Effect.Effect<CutProxy, never, Scope.Scop
       url: through.href,
       cutNext: (what) => {
         next = what
+      },
+      cut: () => {
+        for (const socket of sockets) socket.destroy()
       },
       cuts: () => cuts,
       setOpen: (open) => {

@@ -1,0 +1,312 @@
+/**
+ * What the server does in one step. Each script gets the keys of one state: the state, its history, and what is left of a
+ * removed one. What comes back is plain: a revision, or `foreign` for a key that holds something else than a state.
+ */
+import type { Script } from "./Server.ts"
+
+/** What the server answers for a key that is not ours. */
+export const foreign = "foreign"
+
+// Numbers of Lua are doubles, as ours are; as text they must not become 1.7e+15.
+const number = `
+local function text(n) return string.format('%.0f', n) end
+`
+
+const pattern = `'^dgents1 (%d+) (%d+) (%S+) %S+ [tb]\\n'`
+
+const line = `${number}
+local line = redis.call('GETRANGE', KEYS[1], 0, 159)
+local revision, since, savedAt = 0, 0, '0'
+if line ~= '' then
+  local r, s, t = string.match(line, ${pattern})
+  if not r then return '${foreign}' end
+  revision, since, savedAt = tonumber(r), tonumber(s), t
+end
+`
+
+// The revision of a new state is the server's time: above all that the key ever had, with nothing kept about keys that are
+// gone. What a removed one had counts for a day, should the clock have been set back.
+const birth = (removed: string) => `
+  local time = redis.call('TIME')
+  local last = string.match(redis.call('GET', ${removed}) or '0', '^%d+')
+  revision = math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), tonumber(last) + 1)
+`
+
+/** What every script that writes begins its arguments with, in this order. */
+export interface Commit {
+  /** The revision that has to be current; 0: no state. */
+  readonly expected: number | "any"
+  /** What the line of the state ends with: when it was saved, the name of the write, and what kind of payload follows. */
+  readonly end: string
+  readonly payload: string | Uint8Array
+}
+
+/** What is kept, and for how long: what comes next, in this order. */
+export interface Keeping {
+  /** How many states are kept, the current one included; 0: all. 1: the history is left alone. */
+  readonly count: number
+  /** Superseded states saved before this time, in milliseconds since the epoch, go. */
+  readonly from: number | ""
+  /** In milliseconds; 0: the state does not expire. */
+  readonly timeToLive: number
+  /** 1: a state that is replaced keeps the time at which it expires. */
+  readonly fromCreation: 0 | 1
+}
+
+/** The arguments of a commit. */
+export const commitArguments = ({ end, expected, payload }: Commit) => [expected, end, payload]
+
+/** The arguments that say what is kept. */
+export const keepingArguments = ({ count, from, fromCreation, timeToLive }: Keeping) => [
+  count,
+  from,
+  timeToLive,
+  fromCreation
+]
+
+const commit = `
+local keep = tonumber(ARGV[4])
+local function commit(state)
+  local isNew = revision == 0
+  if isNew then
+${birth("KEYS[3]")}
+    since = revision
+  else
+    if keep ~= 1 then
+      redis.call('XADD', KEYS[2], text(revision) .. '-0', 't', savedAt, 's', redis.call('GET', KEYS[1]))
+    end
+    revision = revision + 1
+  end
+  if keep > 1 then redis.call('XTRIM', KEYS[2], 'MINID', text(math.max(0, revision - keep + 1))) end
+  if keep ~= 1 and ARGV[5] ~= '' then
+    local from = tonumber(ARGV[5])
+    while true do
+      local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+      if not oldest or tonumber(oldest[2][2]) >= from then break end
+      redis.call('XDEL', KEYS[2], oldest[1])
+    end
+  end
+  local value = 'dgents1 ' .. text(revision) .. ' ' .. text(since) .. ' ' .. ARGV[2] .. '\\n' .. state
+  local ttl = tonumber(ARGV[6])
+  if ttl > 0 then
+    local time = redis.call('TIME')
+    local now = math.floor((tonumber(time[1]) * 1000000 + tonumber(time[2])) / 1000)
+    local at = now + ttl
+    if ARGV[7] == '1' and not isNew then
+      local left = redis.call('PTTL', KEYS[1])
+      if left > 0 then at = now + left end
+    end
+    redis.call('SET', KEYS[1], value, 'PXAT', text(at))
+    redis.call('PEXPIREAT', KEYS[2], text(at))
+  else
+    redis.call('SET', KEYS[1], value)
+    if keep ~= 1 then redis.call('PERSIST', KEYS[2]) end
+  end
+  redis.call('PUBLISH', KEYS[1], text(revision))
+end
+`
+
+/** Writes a state: `commitArguments`, `keepingArguments`. Answers its revision; `-n - 1` when n was found instead. */
+export const write: Script = {
+  name: "write",
+  lua: `${line}
+if ARGV[1] ~= 'any' and tonumber(ARGV[1]) ~= revision then return -revision - 1 end
+${commit}
+commit(ARGV[3])
+return revision`
+}
+
+/**
+ * The same for a state that has no history and does not expire, at two thirds of the cost: the keys of the state and of a removed
+ * one, and `commitArguments`.
+ */
+export const writePlain: Script = {
+  name: "write",
+  lua: `
+local key = KEYS[1]
+local line = redis.call('GETRANGE', key, 0, 159)
+local revision, since
+if line == '' then
+  if ARGV[1] ~= 'any' and ARGV[1] ~= '0' then return -1 end
+${birth("KEYS[2]")}
+  revision = string.format('%.0f', revision)
+  since = revision
+else
+  revision, since = string.match(line, ${pattern})
+  if not revision then return '${foreign}' end
+  if ARGV[1] ~= 'any' and ARGV[1] ~= revision then return -revision - 1 end
+  revision = string.format('%.0f', revision + 1)
+end
+redis.call('SET', key, 'dgents1 ' .. revision .. ' ' .. since .. ' ' .. ARGV[2] .. '\\n' .. ARGV[3])
+redis.call('PUBLISH', key, revision)
+return tonumber(revision)`
+}
+
+/** Removes a state and its history: the name of the write. Answers the revision removed; 0 for none. */
+export const remove: Script = {
+  name: "remove",
+  lua: `${line}
+if revision == 0 then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('SET', KEYS[3], text(revision) .. ' ' .. ARGV[1], 'PX', 86400000)
+redis.call('PUBLISH', KEYS[1], text(revision))
+return revision`
+}
+
+/** Reads a state and lets it live on: a time in milliseconds. Answers the state; nil for none. */
+export const touch: Script = {
+  name: "touch",
+  lua: `
+local state = redis.call('GETEX', KEYS[1], 'PX', ARGV[1])
+if state then redis.call('PEXPIRE', KEYS[2], ARGV[1]) end
+return state`
+}
+
+/** The current state, and superseded ones below a revision, newest first: that revision or `+`, and how many at most. */
+export const history: Script = {
+  name: "history",
+  lua: `
+local last = '+'
+if ARGV[1] ~= '+' then last = '(' .. ARGV[1] .. '-0' end
+local past = redis.call('XREVRANGE', KEYS[2], last, '-', 'COUNT', ARGV[2])
+local states = { redis.call('GET', KEYS[1]) }
+for i = 1, #past do states[i + 1] = past[i][2][4] end
+return states`
+}
+
+/** The newest revision saved at or before a time in milliseconds since the epoch. Answers 0 for none; halves, never scans. */
+export const revisionAt: Script = {
+  name: "revisionAt",
+  lua: `${line}
+local at = tonumber(ARGV[1])
+if revision == 0 then return 0 end
+if tonumber(savedAt) <= at then return revision end
+local function number(entry) return tonumber(string.match(entry[1], '^%d+')) end
+local function below(n) return redis.call('XREVRANGE', KEYS[2], text(n) .. '-0', '-', 'COUNT', 1)[1] end
+local oldest = redis.call('XRANGE', KEYS[2], text(since) .. '-0', '+', 'COUNT', 1)[1]
+if not oldest or tonumber(oldest[2][2]) > at then return 0 end
+local low, high = number(oldest), revision - 1
+while low < high do
+  local middle = math.ceil((low + high) / 2)
+  local entry = below(middle)
+  if tonumber(entry[2][2]) <= at then low = middle else high = number(entry) - 1 end
+end
+return number(below(low))`
+}
+
+/**
+ * Adds to a number inside a state that is JSON text. After `commitArguments`, whose payload is the state to begin with or empty,
+ * and `keepingArguments`: the number to add, whether the sum has to be an integer, whether a property that is missing begins at 0, whether the answer
+ * has the state, and the path: `k` and a property's name as JSON, or `i` and an index.
+ *
+ * Answers the revision, the sum, and the state or an empty string; a string of what was wrong otherwise.
+ */
+export const increment: Script = {
+  name: "increment",
+  lua: `${line}
+local state
+if revision == 0 then
+  if ARGV[3] == '' then return 'absent' end
+  state = ARGV[3]
+else
+  local value = redis.call('GET', KEYS[1])
+  local first = string.find(value, '\\n', 1, true)
+  if string.sub(value, first - 1, first - 1) ~= 't' then return 'bytes' end
+  state = string.sub(value, first + 1)
+end
+
+-- The place after the value that begins at i.
+local function after(i)
+  local c = string.byte(state, i)
+  if c == 34 then
+    while true do
+      i = string.find(state, '["\\\\]', i + 1)
+      if string.byte(state, i) == 34 then return i + 1 end
+      i = i + 1
+    end
+  elseif c == 123 or c == 91 then
+    local depth = 0
+    repeat
+      i = string.find(state, '["{}%[%]]', i)
+      local b = string.byte(state, i)
+      if b == 34 then i = after(i)
+      else
+        if b == 123 or b == 91 then depth = depth + 1 else depth = depth - 1 end
+        i = i + 1
+      end
+    until depth == 0
+    return i
+  end
+  return string.find(state, '[,%]}]', i) or #state + 1
+end
+
+local function find()
+  local i = 1
+  for n = 12, #ARGV do
+    local step = ARGV[n]
+    local kind, name = string.sub(step, 1, 1), string.sub(step, 2)
+    local open = string.byte(state, i)
+    i = i + 1
+    if kind == 'k' then
+      if open ~= 123 then return nil, 'shape' end
+      if string.byte(state, i) == 125 then
+        if n == #ARGV then return nil, i, name .. ':' end
+        return nil, 'missing'
+      end
+      while true do
+        local colon = after(i)
+        local isIt = string.sub(state, i, colon - 1) == name
+        i = colon + 1
+        if isIt then break end
+        i = after(i)
+        if string.byte(state, i) == 125 then
+          if n == #ARGV then return nil, i, ',' .. name .. ':' end
+          return nil, 'missing'
+        end
+        i = i + 1
+      end
+    else
+      if open ~= 91 then return nil, 'shape' end
+      for _ = 1, tonumber(name) do
+        if string.byte(state, i) == 93 then return nil, 'missing' end
+        i = after(i)
+        if string.byte(state, i) == 93 then return nil, 'missing' end
+        i = i + 1
+      end
+      if string.byte(state, i) == 93 then return nil, 'missing' end
+    end
+  end
+  return i
+end
+
+local function shortest(n)
+  if n == math.floor(n) and math.abs(n) < 9007199254740993 then return text(n) end
+  for digits = 15, 17 do
+    local s = string.format('%.' .. digits .. 'g', n)
+    if tonumber(s) == n then return s end
+  end
+end
+
+local at, missing, name = find()
+local number, stop = 0, nil
+if at then
+  stop = after(at)
+  local token = string.sub(state, at, stop - 1)
+  if not string.find(token, '^%-?%d') then return 'number' end
+  number = tonumber(token)
+elseif name and ARGV[10] == '1' then
+  at, stop = missing, missing
+elseif name then
+  return 'missing'
+else
+  return missing
+end
+local sum = number + tonumber(ARGV[8])
+if sum ~= sum or sum == math.huge or sum == -math.huge then return 'large' end
+if ARGV[9] == '1' and (math.abs(sum) > 9007199254740991 or sum ~= math.floor(sum)) then return 'large' end
+local digits = shortest(sum)
+state = string.sub(state, 1, at - 1) .. (name or '') .. digits .. string.sub(state, stop)
+${commit}
+commit(state)
+return { revision, digits, ARGV[11] == '1' and state or '' }`
+}
