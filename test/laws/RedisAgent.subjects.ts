@@ -1,45 +1,21 @@
-/** RedisAgent of several schemas and histories, where other processes find it too. */
-import { createHash } from "node:crypto"
-import { RedisAgent, RedisDriver, type RedisDriverService } from "dgents"
+/** RedisAgent of several schemas and histories on servers that tests started, where other processes find it too. */
+import type { RedisDriverService } from "dgents"
 import { IoredisDriver } from "dgents/redis"
-import type { Site, Subject } from "dgents/testing"
-import { Effect, type Schema, Scope } from "effect"
+import type { Subject } from "dgents/testing"
+import { Effect, type Scope } from "effect"
 import * as Server from "../agents/redis/server.ts"
+import { once, redisSubject } from "./redisSubject.ts"
 import { Account, Person, Rich, Tree } from "./schemas.ts"
 
-// To connect takes longer than all that a case does: one driver serves all cases of a process.
-let driver: Promise<RedisDriverService> | undefined
-
-const shared = Effect.promise(() => {
-  driver ??= Server.shared().then(({ url }) =>
-    Effect.runPromise(Scope.provide(IoredisDriver.make({ url }), Scope.makeUnsafe()))
-  )
-  return driver
-})
-
-/** The sites share the server, and are told apart by their agents' names, which are the same in all processes. */
-const nameAt = (name: string, site: Site.Site): string =>
-  `${name} ${createHash("sha256").update(site.path("states")).digest("hex").slice(0, 16)}`
-
-const onServer = <A, E, R>(open: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(shared, (driver) => Effect.provideService(open, RedisDriver, driver))
+const driverOf = (url: Effect.Effect<string, Error, Scope.Scope>): Effect.Effect<RedisDriverService> =>
+  once(Effect.flatMap(url, (url) => IoredisDriver.make({ url })))
 
 const server = Effect.promise(Server.shared)
 
-const subject = <S>(
-  name: string,
-  schema: Schema.Codec<S, unknown>,
-  options: Pick<RedisAgent.Options<S>, "history" | "expire">
-): Subject<S> => ({
-  name: `RedisAgent of ${name}`,
-  schema,
-  open: (site) => onServer(RedisAgent.make({ name: nameAt(name, site), schema, ...options })),
-  family: (site) => onServer(RedisAgent.family({ name: nameAt(name, site), schema, ...options })),
-  openAs: (site, other) => onServer(RedisAgent.make({ name: nameAt(name, site), schema: other, ...options }))
-})
+const always = redisSubject(driverOf(Effect.map(server, ({ url }) => url)))
 
 export const accounts: Subject<typeof Account.Type> = {
-  ...subject("accounts, full history", Account, { history: "full" }),
+  ...always("accounts, full history", Account, { history: "full" }),
   module: {
     url: import.meta.url,
     export: "accounts",
@@ -55,11 +31,33 @@ export const accounts: Subject<typeof Account.Type> = {
   }
 }
 
-export const everything = subject("all kinds of values, no history", Rich, { history: "none" })
+export const everything = always("all kinds of values, no history", Rich, { history: "none" })
 
-export const persons = subject("class instances, three kept", Person, { history: { bounded: 3 } })
+export const persons = always("class instances, three kept", Person, { history: { bounded: 3 } })
 
-export const trees = subject("trees that live on by being read", Tree, {
+export const trees = always("trees that live on by being read", Tree, {
   history: "full",
   expire: { after: "1 hour", from: "read" }
 })
+
+/** Handed down, so that the processes that the laws start use the same server. */
+const handedDown = (name: string, options: Server.Options): Effect.Effect<string, Error, Scope.Scope> =>
+  Effect.suspend(() => {
+    const known = process.env[name]
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.map(Server.start(options), ({ url }) => {
+      process.env[name] = url
+      return url
+    })
+  })
+
+const everySecond = redisSubject(driverOf(handedDown("DGENTS_TEST_REDIS_EVERYSEC", { persistence: "everysec" })))
+
+export const synced: Subject<typeof Account.Type> = {
+  ...everySecond("accounts, synced every second", Account, { history: { bounded: 2 } }),
+  module: { url: import.meta.url, export: "synced" }
+}
+
+const never = redisSubject(driverOf(handedDown("DGENTS_TEST_REDIS_NONE", { persistence: "none" })))
+
+export const kept = never("accounts, kept in memory", Account, { history: "none" })

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from "ioredis"
 import type { Request } from "./call.ts"
 import { clientOptions, type Driver, guard, pauseAfter } from "./clients.ts"
-import { verdictOf } from "./errors.ts"
+import { isReply, verdictOf } from "./errors.ts"
 import type { Address, Settings } from "./options.ts"
 import type { Wire, WireEvents } from "./Wire.ts"
 
@@ -94,9 +94,16 @@ export class ClusterWire implements Wire {
   }
 
   #sendOne(request: Request): void {
-    const { node } = request.call
+    const { call } = request
+    const { node } = call
     if (node === undefined) {
       this.#client.sendCommand(request)
+      // A node that has not done it may say who will, and ioredis sends it there by itself.
+      const { reject } = request
+      request.reject = (error) => {
+        if (isReply(error) && verdictOf(error).again !== "no") call.socket = undefined
+        reject(error)
+      }
       return
     }
     const client = this.#client.nodes().find((each) => nameOf(each) === node)

@@ -132,6 +132,8 @@ export const refused = (place: string, error: unknown, verdict = verdictOf(error
 /** What is known when nothing else is. */
 export const broken: Verdict = later("the connection broke")
 
+const lostSentinels = later("no Sentinel can be reached; check that they run, their hosts and their ports")
+
 const ofConnection = (error: unknown): Verdict => {
   const code = codeOf(error)
   const said = `${code} ${messageOf(error)}`
@@ -148,5 +150,6 @@ const ofConnection = (error: unknown): Verdict => {
   if (known !== undefined) return later(known)
   // What ioredis says about Sentinels ends with what the last one said.
   const inner = Object.keys(system).find((each) => said.includes(each))
-  return inner === undefined ? broken : later(system[inner] ?? "")
+  if (inner !== undefined) return later(system[inner] ?? "")
+  return /sentinel/.test(said) ? lostSentinels : broken
 }

@@ -6,6 +6,7 @@ import type { Entry, NewEntry } from "../Register.ts"
 import type { Expected } from "../Revision.ts"
 import { kindOf, parse, type Stored } from "./entry.ts"
 import { Naming } from "./keys.ts"
+import { nextOperation } from "./operation.ts"
 import type { Reply, Script, Server } from "./Server.ts"
 import * as Scripts from "./scripts.ts"
 import type { StoreOptions } from "./store.ts"
@@ -322,8 +323,3 @@ const number = (key: string, reply: Reply): Exit.Exit<number, Failure> =>
 // A view of the same bytes: the client sends a `Buffer` as it is, and the text of anything else.
 const bytesOf = (state: Payload): string | Buffer =>
   typeof state === "string" ? state : Buffer.from(state.buffer, state.byteOffset, state.byteLength)
-
-// Unlike those of any other process, and of any other write of this one.
-const process = crypto.randomUUID().replaceAll("-", "").slice(0, 16)
-let operations = 0
-const nextOperation = (): string => `${process}.${(operations++).toString(36)}`

@@ -81,7 +81,7 @@ it.live("Sentinels that know no such master, or are not there, are said to be so
     expect(yield* Effect.flip(Effect.scoped(absent))).toMatchObject({
       _tag: "StorageUnavailable",
       retryable: true,
-      reason: expect.stringContaining("nothing listens")
+      reason: expect.stringContaining("no Sentinel can be reached")
     })
     // One of several is enough.
     yield* IoredisDriver.make({
