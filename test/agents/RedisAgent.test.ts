@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { DataAgent, RedisAgent, Revision } from "dgents"
+import { Cached, DataAgent, RedisAgent, Revision } from "dgents"
 import { Clock, Duration, Effect, Exit, Optic, Option, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { cutProxy } from "./cutProxy.ts"
@@ -340,3 +340,57 @@ it.live("agents of one name are one state; after the scope of the driver they ar
     expect(Exit.isSuccess(yield* Effect.exit(again.delete))).toBe(true)
   })
 )
+
+it.live("drivers of two prefixes have states of their own", () =>
+  Effect.gen(function* () {
+    const name = newName()
+    const open = (prefix: string) =>
+      Effect.flatMap(openDriver({ prefix }), (driver) => on(driver)(RedisAgent.family({ name, schema: Schema.Number })))
+    const [a, b] = [yield* open("a{}*"), yield* open("a")]
+    yield* a.at("k").save(1)
+    yield* b.at("k").save(2)
+    expect([yield* a.at("k").load, yield* b.at("k").load]).toEqual([1, 2])
+    expect(yield* Stream.runCollect(a.keys())).toEqual(["k"])
+  })
+)
+
+it.live("many keys are listed without a read of any state, and loaded in one go", () =>
+  Effect.gen(function* () {
+    const driver = yield* openDriver()
+    const family = yield* on(driver)(RedisAgent.family({ name: newName(), schema: Schema.Number }))
+    const keys = Array.from({ length: 2_500 }, (_, i) => `user/${i}`)
+    yield* family.saveMany(keys.map((key, i) => [key, i] as const))
+    const before = yield* reads
+    expect((yield* Stream.runCollect(family.keys({ prefix: "user/1" }))).toSorted()).toEqual(
+      keys.filter((key) => key.startsWith("user/1")).toSorted()
+    )
+    expect(yield* reads).toBe(before)
+    const loaded = yield* family.loadMany([...keys, "nobody"])
+    expect([...loaded]).toEqual(keys.map((key, i) => [key, i]))
+    yield* family.deleteMany(keys)
+    expect(yield* Stream.runCollect(family.keys())).toEqual([])
+  })
+)
+
+const reads = Effect.map(send("INFO", "commandstats"), (info) =>
+  Number(/cmdstat_get:calls=(\d+)/.exec(String(info))?.[1])
+)
+
+it.live("a cache over a state on the server answers without it, and hears of what others write", () =>
+  Effect.gen(function* () {
+    const name = newName()
+    const open = Effect.flatMap(openDriver(), (driver) => on(driver)(RedisAgent.make({ name, schema: Schema.Number })))
+    const cached = yield* Cached.make(yield* open)
+    const theirs = yield* open
+    yield* theirs.save(1)
+    yield* until(Effect.map(Effect.option(cached.load), (n) => Option.contains(n, 1)))
+    const before = yield* reads
+    for (let i = 0; i < 100; i++) yield* cached.load
+    expect(yield* reads).toBe(before)
+    yield* theirs.save(2)
+    yield* until(Effect.map(cached.load, (n) => n === 2))
+  })
+)
+
+const until = <E>(isSo: Effect.Effect<boolean, E>): Effect.Effect<void, E> =>
+  Effect.flatMap(isSo, (isSo_) => (isSo_ ? Effect.void : Effect.andThen(Effect.sleep("5 millis"), until(isSo))))

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
+import * as Redis from "../agents/redis/server.ts"
 import { run } from "./support.ts"
 
 const directory = new URL("../../examples/", import.meta.url)
@@ -12,7 +13,8 @@ const points: Record<string, ReadonlyArray<string>> = {
   "03-sqlite-conversations.ts": ["Ada's threads: user/ada/lisbon", "restored: A hotel near the river, please"],
   "04-semantic-search.ts": ["Kyoto", "since 2024: Oslo"],
   "05-custom-agent.ts": ["scripts against a model", "concurrent increments are all counted"],
-  "06-layers.ts": ["buy milk, call Ada", "StateTooLarge"]
+  "06-layers.ts": ["buy milk, call Ada", "StateTooLarge"],
+  "07-redis-travel.ts": ["ada saw 10 pages", "known by now: Hotel Lisbon", "trending: Lisbon (3), Kyoto (2)"]
 }
 
 describe("examples", () => {
@@ -27,7 +29,8 @@ describe("examples", () => {
 
   for (const file of files) {
     it(`${file} runs and makes its point`, async () => {
-      const { code, output } = await run([`examples/${file}`])
+      const env = file.includes("redis") ? { REDIS_URL: (await Redis.shared()).url } : {}
+      const { code, output } = await run([`examples/${file}`], { env })
       expect([code, output]).toEqual([0, output])
       for (const point of points[file] ?? []) expect(output).toContain(point)
     })

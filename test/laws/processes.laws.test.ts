@@ -3,6 +3,7 @@ import { expect, it } from "@effect/vitest"
 import { Laws, type Subject } from "dgents/testing"
 import { Effect } from "effect"
 import * as File from "./PersistentAgent.subjects.ts"
+import * as Redis from "./RedisAgent.subjects.ts"
 import * as Sqlite from "./SqlAgent.subjects.ts"
 
 const kill = "a killed process loses nothing acknowledged"
@@ -26,3 +27,5 @@ keeps(File.shared, [kill, ...shared])
 keeps(File.sharedWithoutHistory, shared.slice(0, 1))
 keeps(Sqlite.accounts, [kill, ...shared])
 keeps(Sqlite.deltas, [kill, ...shared.slice(0, 1)])
+keeps(Redis.accounts, [kill, ...shared])
+keeps(Redis.synced, [kill])

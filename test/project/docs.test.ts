@@ -23,7 +23,7 @@ describe("the documentation", () => {
     try {
       const printed = program.replace("Effect.runPromise)", "Effect.runPromise).then((thread) => console.log(thread))")
       writeFileSync(join(directory, "first.ts"), printed)
-      const { code, output } = await run([join(directory, "first.ts")], directory)
+      const { code, output } = await run([join(directory, "first.ts")], { cwd: directory })
       expect([code, output]).toEqual([0, expect.stringContaining("Where was I?")])
       expect(existsSync(join(directory, "agent.db"))).toBe(true)
     } finally {

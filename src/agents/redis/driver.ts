@@ -21,7 +21,7 @@ export interface IoredisDriverService extends RedisDriverService {
  */
 export const make = (options: Options): Effect.Effect<IoredisDriverService, OpenError, Scope.Scope> =>
   Effect.map(open(options), ({ claimed, connection }) => ({
-    ...fromServer(connection.server(claimed)),
+    ...fromServer(connection.server(claimed), options.prefix),
     figures: Effect.sync(() => connection.figures),
     warnings: claimed.warnings
   }))

@@ -45,6 +45,8 @@ export interface Options {
   readonly sentinelPassword?: string | Redacted.Redacted<string> | undefined
   /** Some nodes of a Cluster, which tell of the others; the port is 6379 where none is given. */
   readonly cluster?: ReadonlyArray<{ readonly host: string; readonly port?: number | undefined }> | undefined
+  /** What all keys begin with: programs with other prefixes have states of their own. Default: `dgents`. */
+  readonly prefix?: string | undefined
   /** What the server shows for our connections. Default: `dgents`. */
   readonly clientName?: string | undefined
   /** How long a connection may take to be made. Default: 5 seconds. */
@@ -167,6 +169,7 @@ const rules: Readonly<Record<keyof Options, Rule>> = {
   sentinelUsername: name,
   sentinelPassword: secret,
   cluster: nodes,
+  prefix: optional(rule("a well-formed string", (value) => Predicate.isString(value) && value.isWellFormed())),
   clientName: name,
   connectTimeout: optional(duration),
   timeout: optional(duration),
