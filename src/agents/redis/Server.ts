@@ -41,7 +41,7 @@ export interface Server {
   readonly version: ReadonlyArray<number>
   /** One command. Those of one turn of the event loop go together. The first argument that is a key decides the node. */
   readonly command: (kind: Kind, name: string, args: ReadonlyArray<Argument>) => Effect.Effect<Reply, Failure>
-  /** Runs a script on keys that share a slot. An error reply that begins with one of its own codes is for the caller. */
+  /** Runs a script on keys that share a slot. One that writes and then fails is `Indeterminate`: what it had written stays. */
   readonly script: (
     kind: Kind,
     script: Script,

@@ -88,6 +88,7 @@ class Session {
   /** What the connection of now listens to. */
   readonly #heard = new Set<string>()
   #client: Redis | undefined
+  #heart: NodeJS.Timeout | undefined
   #retry: NodeJS.Timeout | undefined
   #attempts = 0
   #isClosed = false
@@ -119,6 +120,7 @@ class Session {
   close(): void {
     this.#isClosed = true
     clearTimeout(this.#retry)
+    clearInterval(this.#heart)
     this.#end()
     this.#failAll({ _tag: "Closed" })
   }
@@ -126,7 +128,7 @@ class Session {
   #connect(isAgain: boolean): void {
     const client = this.#options.connect()
     this.#client = client
-    const heart = setInterval(() => this.#beat(client), this.#options.timeout)
+    this.#heart = setInterval(() => this.#beat(client), this.#options.timeout)
     client.on("ready", () => this.#subscribe(client, [...this.#notices.keys()], isAgain))
     client.on("message", (channel: string, message: string) => {
       for (const notice of this.#notices.get(channel) ?? []) notice(message)
@@ -134,8 +136,8 @@ class Session {
     client.on("error", (error: unknown) => this.#failed(error))
     client.on("sentinelError", (error: unknown) => this.#failed(error))
     client.once("end", () => {
-      clearInterval(heart)
       if (this.#isClosed || this.#client !== client) return
+      clearInterval(this.#heart)
       this.#heard.clear()
       this.#retry = setTimeout(() => this.#connect(true), pauseAfter(++this.#attempts))
     })

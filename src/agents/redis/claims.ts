@@ -15,6 +15,8 @@ export interface Told {
   readonly persistence: Persistence | undefined
   /** What it does when its memory is full. */
   readonly policy: string
+  /** `standalone`, `cluster` or `sentinel`. */
+  readonly mode: string
 }
 
 type Ask = (name: string, args: ReadonlyArray<Argument>) => Effect.Effect<Reply, Failure>
@@ -31,7 +33,8 @@ export const tell = (ask: Ask): Effect.Effect<Told, Failure> =>
     return {
       version: fieldOf(info, "redis_version").split(".").map(Number),
       persistence: persistenceOf(settings, fieldOf(info, "aof_enabled") !== "0"),
-      policy: fieldOf(info, "maxmemory_policy")
+      policy: fieldOf(info, "maxmemory_policy"),
+      mode: fieldOf(info, "redis_mode")
     }
   })
 
@@ -69,6 +72,10 @@ export const claim = (told: ReadonlyArray<Told>, settings: Settings): Claimed | 
   if (compare(version, [6, 2]) < 0) return `it is Redis ${version.join(".")}; 6.2 or later is needed`
   if (confirmation?.command === "waitaof" && compare(version, [7, 2]) < 0)
     return `it is Redis ${version.join(".")}, and waitForAof needs 7.2 or later; use waitForReplicas, or leave it out`
+  if (told.some(({ mode }) => mode === "sentinel"))
+    return "it is a Sentinel; give it as the option sentinels, with the name of its master"
+  if (topology._tag !== "Cluster" && told.some(({ mode }) => mode === "cluster"))
+    return "it is a node of a Cluster; give it as the option cluster"
   const known = told.map(({ persistence }) => persistence ?? stated)
   if (known.includes(undefined))
     return 'it does not tell what it keeps on disk; allow CONFIG GET, or state it: persistence: "none", "everysec" or "always"'

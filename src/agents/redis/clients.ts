@@ -2,7 +2,8 @@
 import type { ConnectionOptions } from "node:tls"
 import { Redacted } from "effect"
 import type { ClusterOptions, Redis, RedisOptions } from "ioredis"
-import type { Address, Settings } from "./options.ts"
+import type { Address } from "./address.ts"
+import type { Settings } from "./options.ts"
 
 type Options = Omit<RedisOptions, "replyMapping">
 

@@ -1,8 +1,9 @@
 import type { Cluster, Redis } from "ioredis"
+import type { Address } from "./address.ts"
 import type { Request } from "./call.ts"
 import { clientOptions, type Driver, guard, pauseAfter } from "./clients.ts"
 import { isReply, verdictOf } from "./errors.ts"
-import type { Address, Settings } from "./options.ts"
+import type { Settings } from "./options.ts"
 import type { Wire, WireEvents } from "./Wire.ts"
 
 // How long a failover may go unnoticed by who is told of it by nobody, in milliseconds.
@@ -11,6 +12,7 @@ const refresh = 2_000
 /** A connection to each node of a Cluster that is needed. What goes where is known to ioredis, which follows redirections. */
 export class ClusterWire implements Wire {
   readonly #client: Cluster
+  readonly #events: WireEvents
   #isReady = false
   #isClosed = false
   #reconnects = 0
@@ -31,6 +33,7 @@ export class ClusterWire implements Wire {
       retryDelayOnTryAgain: 50
     })
     this.#client = client
+    this.#events = events
     const failed = (error: unknown) => {
       const cause = causeOf(error)
       if (!this.#isClosed) events.failed(cause, verdictOf(cause))
@@ -81,7 +84,9 @@ export class ClusterWire implements Wire {
 
   /** A node that is no master any more says where the master is. */
   reconnect(): void {
-    this.#client.refreshSlotsCache()
+    this.#client.refreshSlotsCache(() => {
+      if (this.#isReady) this.#events.ready()
+    })
   }
 
   close(): void {

@@ -45,7 +45,6 @@ const replies: Readonly<Record<string, Verdict>> = {
   ASK: later("the key is on another node of the Cluster"),
   READONLY: elsewhere("it is a replica, which takes no writes; connect to the master, or through Sentinels"),
   MASTERDOWN: elsewhere("it is a replica that has lost its master"),
-  UNBLOCKED: elsewhere("it became a replica"),
   OOM: never("its memory is full; raise its maxmemory, or delete states"),
   MISCONF: never("it cannot write to its disk and so takes no writes; see its log, and free some space"),
   NOAUTH: never("it asks for a password; give the option password"),
@@ -79,7 +78,7 @@ const system: Readonly<Record<string, string>> = {
   EAI_AGAIN: "the name of its host cannot be looked up at the moment",
   ECONNRESET: "the connection was cut",
   EPIPE: "the connection was cut",
-  ETIMEDOUT: "the network did not answer; check its host",
+  ETIMEDOUT: "it did not let us in within connectTimeout; check its host, its port and the option tls",
   EHOSTUNREACH: "its host cannot be reached",
   ENETUNREACH: "its network cannot be reached",
   EPROTO: "it does not speak TLS; set tls: false for a network that is trusted"

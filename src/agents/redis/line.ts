@@ -20,6 +20,9 @@ export interface Limits {
 // Between attempts of a command that the server refuses for now.
 const pause = 50
 
+// How long before its time a command is tried no more: a write whose answer comes too late would be indeterminate.
+const lastMoment = 100
+
 /**
  * Commands that wait for a connection, or for their answers. A write is handed over again only if the server never saw it, or said
  * that it did not do it.
@@ -105,6 +108,7 @@ export class Line implements Listener, WireEvents {
   }
 
   replied(call: Call, reply: Reply): void {
+    this.#failure = undefined
     this.#return(call)
     if (call.isDone) return
     if (call.kind === "write" && this.#confirm !== undefined) this.#confirm.add(call, reply)
@@ -172,7 +176,7 @@ export class Line implements Listener, WireEvents {
     const failure = refused(this.limits.place, error, verdict)
     if (verdict === unknown && call.kind === "write" && call.name.startsWith("eval"))
       this.#fail(call, this.#indeterminate("a script failed, perhaps after it had written something", error))
-    else if (verdict.again === "no") this.#fail(call, failure)
+    else if (verdict.again === "no" || call.kind === "confirm") this.#fail(call, failure)
     else {
       call.refused = failure
       if (verdict.again === "reconnect") this.#reconnect()
@@ -188,8 +192,12 @@ export class Line implements Listener, WireEvents {
     this.#refused.add(call)
     this.#retry ??= setTimeout(() => {
       this.#retry = undefined
-      for (const each of this.#refused) this.#waiting.add(each)
-      this.#refused.clear()
+      const tooLate = performance.now() + Math.min(lastMoment, this.limits.timeout / 4)
+      for (const each of this.#refused) {
+        if (each.refused !== undefined && each.deadline < tooLate) continue
+        this.#refused.delete(each)
+        this.#waiting.add(each)
+      }
       this.#schedule()
     }, pause)
   }
@@ -197,13 +205,19 @@ export class Line implements Listener, WireEvents {
   /** What is under way is answered first. */
   #reconnect(): void {
     this.#isReconnecting = true
-    if (this.#handed.size === 0) this.wire.reconnect()
+    setImmediate(() => this.#rest())
   }
 
   #return(call: Call): void {
     this.#handed.delete(call)
+    // Not at once: a write that was answered may have to be confirmed.
+    if (this.#handed.size === 0 && (this.#isReconnecting || this.#isClosed)) setImmediate(() => this.#rest())
+  }
+
+  /** When nothing is under way any more. */
+  #rest(): void {
     if (this.#handed.size > 0) return
-    if (this.#isReconnecting) this.wire.reconnect()
+    if (this.#isReconnecting && this.wire.isReady) this.wire.reconnect()
     this.#drained?.()
   }
 

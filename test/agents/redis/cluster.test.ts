@@ -44,9 +44,24 @@ it.live("a Cluster takes every key, tells of all of them, and carries messages f
       expect(yield* Queue.take(told)).toBe(`${i}`)
     }
 
+    const [master] = servers.masters
+    const asServer = Effect.scoped(IoredisDriver.make({ url: master?.url ?? "" }))
+    expect((yield* Effect.flip(asServer)).reason).toContain("option cluster")
     // The weakest of its masters counts.
-    yield* admin(servers.masters[2], "CONFIG", "SET", "appendfsync", "everysec")
-    expect((yield* openOn(servers)).claims.durability).toBe("process")
+    for (const master of servers.masters) {
+      yield* admin(master, "CONFIG", "SET", "appendfsync", "everysec")
+      expect((yield* openOn(servers)).claims.durability).toBe("process")
+      yield* admin(master, "CONFIG", "SET", "appendfsync", "always")
+    }
+    // A node that breaks the connection instead of answering has done it, and is not asked again.
+    for (const master of servers.masters)
+      yield* admin(master, "CONFIG", "SET", "client-output-buffer-limit", "normal 64kb 0 0")
+    const lua = "redis.call('RPUSH', KEYS[1], 1) return string.rep('x', 1000000)"
+    expect(yield* Effect.flip(server.script("write", { name: "large", lua }, ["large"], []))).toMatchObject({
+      _tag: "Indeterminate"
+    })
+    yield* Effect.sleep("300 millis")
+    expect(yield* server.command("read", "llen", ["large"])).toBe(1)
     // Three commands that are no whole group within one node.
     expect(yield* Effect.flip(server.script("write", append, ["a", "b"], [1]))).toMatchObject({
       _tag: "Unavailable",

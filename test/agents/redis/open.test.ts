@@ -236,5 +236,23 @@ it.live("a database of its own number is apart from the others", () =>
     yield* server.restart
     yield* one.server.command("write", "set", ["a", "2"])
     expect(yield* zero.server.command("read", "dbsize", [])).toBe(0)
+    // And never when it cannot be chosen any more.
+    yield* admin(server, "ACL", "SETUSER", "guest", "on", ">guest", "~*", "&*", "+@all")
+    const guest = yield* IoredisDriver.make({
+      url: `${server.url}/1`,
+      username: "guest",
+      password: "guest",
+      timeout: "300 millis"
+    })
+    yield* admin(server, "ACL", "SETUSER", "guest", "-select")
+    yield* admin(server, "CLIENT", "KILL", "TYPE", "normal")
+    while ((yield* guest.figures).isReady) yield* Effect.sleep("1 millis")
+    for (let round = 0; round < 3; round++)
+      expect(yield* Effect.flip(guest.server.command("write", "set", ["a", "3"]))).toMatchObject({
+        _tag: "Unavailable",
+        retryable: false,
+        reason: expect.stringContaining("NOPERM")
+      })
+    expect(yield* zero.server.command("read", "dbsize", [])).toBe(0)
   })
 )
