@@ -5,24 +5,34 @@
  * Every function here takes the agent first or, in a pipe, last.
  */
 import {
+  type Clock,
   Context,
   Effect,
   Exit,
   Function,
   Option,
   Pipeable,
-  Schedule,
   type Schema,
   type Scope,
   type Stream
 } from "effect"
-import { type Codec, type Payload, toCodec } from "../schema/Codec.ts"
+import { bind, type Codec, type Payload, toCodec } from "../schema/Codec.ts"
 import type { Claims } from "./Claims.ts"
+import { backoff } from "./internal/backoff.ts"
 import { Hub } from "./internal/hub.ts"
 import * as KeyedLock from "./internal/keyedLock.ts"
 import * as Lifetime from "./internal/lifetime.ts"
 import { type Owned, own } from "./internal/owned.ts"
-import { Draft, fromEntries, invalid, overwrite, type StateRegister, type Where } from "./internal/stateRegister.ts"
+import {
+  Draft,
+  fromEntries,
+  invalid,
+  overwritten,
+  type Saving,
+  type StateRegister,
+  type Where,
+  write
+} from "./internal/stateRegister.ts"
 import type { Register } from "./Register.ts"
 import { absent, type Change, type Expected, type HistoryOptions, type Revision, type Revisioned } from "./Revision.ts"
 import {
@@ -100,9 +110,6 @@ export type State<A> = A extends DataAgent<infer S> ? S : never
 /** Whether a value is a data agent. */
 export const isDataAgent = (u: unknown): u is DataAgent<unknown> => typeof u === "object" && u !== null && TypeId in u
 
-// Short at first, since most conflicts are over by then; capped, and jittered so that two writers do not stay in step.
-const backoff = Schedule.jittered(Schedule.min([Schedule.exponential("1 millis"), Schedule.spaced("50 millis")]))
-
 /** Derives every operation from a state register, once. Operations are closures, so that they can be passed around. */
 class DataAgentImpl<in out S> extends Pipeable.Class implements DataAgent<S> {
   readonly [TypeId]: typeof TypeId = TypeId
@@ -143,17 +150,10 @@ class DataAgentImpl<in out S> extends Pipeable.Class implements DataAgent<S> {
     return this.internals.register.changes
   }
 
-  readonly save = (state: S): Effect.Effect<void, WriteError> =>
-    this.internals.lock.hold(
-      Effect.clockWith((clock) =>
-        Effect.asVoid(
-          overwrite(this.internals.register, new Draft(this.#where, state, clock.currentTimeMillisUnsafe()))
-        )
-      )
-    )
+  readonly save = (state: S): Effect.Effect<void, WriteError> => this.#save(state, "any", overwritten)
 
   readonly compareAndSave = (state: S, expected: Revision): Effect.Effect<Revision, CompareError> =>
-    this.internals.lock.hold(this.#write(state, expected))
+    this.#save(state, expected, Function.identity)
 
   readonly update = (f: (state: S) => S, options?: ModifyOptions): Effect.Effect<S, StateNotFound | CompareError> =>
     this.internals.lock.hold(
@@ -192,10 +192,27 @@ class DataAgentImpl<in out S> extends Pipeable.Class implements DataAgent<S> {
     return initial === undefined ? Effect.fail(new StateNotFound(this.#where)) : Effect.orDie(initial.get)
   }
 
+  #save<A, E>(state: S, expected: Expected, toAnswer: (saving: Saving) => Effect.Effect<A, E>): Effect.Effect<A, E> {
+    const { lock, register } = this.internals
+    return Effect.clockWith((clock) => {
+      // One for both, so that what is encoded to begin with is not encoded again.
+      let begun: Draft<S> | undefined
+      return lock.holdNow(
+        (answer) => {
+          begun = this.#draft(state, clock)
+          return register.begin?.(begun, expected, (saving) => answer(toAnswer(saving))) === true
+        },
+        () => toAnswer(register.write(begun ?? this.#draft(state, clock), expected))
+      )
+    })
+  }
+
   #write(state: S, expected: Expected): Effect.Effect<Revision, CompareError> {
-    return Effect.clockWith((clock) =>
-      this.internals.register.write(new Draft(this.#where, state, clock.currentTimeMillisUnsafe()), expected)
-    )
+    return Effect.clockWith((clock) => write(this.internals.register, this.#draft(state, clock), expected))
+  }
+
+  #draft(state: S, clock: Clock.Clock): Draft<S> {
+    return new Draft(this.#where, state, clock.currentTimeMillisUnsafe())
   }
 
   /** Reads, computes, and writes if nobody wrote in between; after a conflict all three again, with new data. */
@@ -250,7 +267,7 @@ export interface RegisterOptions<S> extends Options<S> {
 export const fromRegister = <S>(options: RegisterOptions<S>): Effect.Effect<DataAgent<S>, StateInvalid, Scope.Scope> =>
   Effect.gen(function* () {
     const where: Where = { agent: options.name, key: undefined }
-    const codec = toCodec(options.schema)
+    const codec = bind(toCodec(options.schema), where)
     const lifetime = yield* Lifetime.make
     const hub = yield* Hub.make<Payload>()
     const register = fromEntries(options.register, codec, where, hub.at(""))

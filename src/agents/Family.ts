@@ -3,7 +3,7 @@
  * well-formed string is safe, and no key reaches a state outside its family.
  */
 import { Context, Effect, Function, Option, Pipeable, type Scope, Stream } from "effect"
-import { type Codec, type Payload, toCodec } from "../schema/Codec.ts"
+import { bind, type Codec, type Payload, toCodec } from "../schema/Codec.ts"
 import type { Claims } from "./Claims.ts"
 import * as DataAgent from "./DataAgent.ts"
 import { Hub } from "./internal/hub.ts"
@@ -11,14 +11,7 @@ import { KeyedLock } from "./internal/keyedLock.ts"
 import { illFormed } from "./internal/keys.ts"
 import * as Lifetime from "./internal/lifetime.ts"
 import type { Owned } from "./internal/owned.ts"
-import {
-  Draft,
-  decodeEntry,
-  fromEntries,
-  overwrite,
-  type StateRegister,
-  type Where
-} from "./internal/stateRegister.ts"
+import { Draft, decodeEntry, fromEntries, overwrite, type StateRegister, type Where } from "./internal/stateRegister.ts"
 import type { NewEntry, Store } from "./Register.ts"
 import { deleted, saved } from "./Revision.ts"
 import { AgentClosed, type ReadError, type StateInvalid, type WriteError } from "./StateError.ts"
@@ -62,7 +55,7 @@ export const isFamily = (u: unknown): u is Family<unknown> => typeof u === "obje
 /** What a family is derived from, in states rather than payloads. @internal */
 export interface StateStore<in out S> {
   readonly place?: object | undefined
-  readonly at: (key: string) => StateRegister<S>
+  readonly at: (key: string, codec: Codec<S>) => StateRegister<S>
   readonly keys: (prefix: string) => Stream.Stream<string, ReadError>
   readonly readMany: (keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, S>, ReadError>
   readonly writeMany: (drafts: ReadonlyMap<string, Draft<S>>) => Effect.Effect<void, WriteError>
@@ -103,8 +96,9 @@ export const fromStateStore = <S>(options: {
     claims,
     at: (key) => {
       const where: Where = { agent: name, key }
-      const register = key.isWellFormed() ? store.at(key) : refusing<S>(where)
-      return DataAgent.fromInternals(where, codec, claims, {
+      const bound = bind(codec, where)
+      const register = key.isWellFormed() ? store.at(key, bound) : refusing<S>(where)
+      return DataAgent.fromInternals(where, bound, claims, {
         register: Lifetime.guard(register, where, lifetime),
         lock: locks.at(key),
         initial
@@ -181,7 +175,9 @@ export const fromStore = <S>(options: StoreOptions<S>): Effect.Effect<Family<S>,
   })
 
 const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<Payload>): StateStore<S> => {
-  const at = (key: string): StateRegister<S> => fromEntries(store.at(key), codec, { agent: name, key }, hub.at(key))
+  const codecAt = (key: string): Codec<S> => bind(codec, { agent: name, key })
+  const at = (key: string, bound = codecAt(key)): StateRegister<S> =>
+    fromEntries(store.at(key), bound, { agent: name, key }, hub.at(key))
   const { readMany, removeMany, writeMany } = store
   return {
     place: store.place,
@@ -198,7 +194,7 @@ const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<P
           }
         } else {
           for (const [key, entry] of yield* readMany(keys)) {
-            states.set(key, (yield* decodeEntry(codec, { agent: name, key }, entry)).state)
+            states.set(key, (yield* decodeEntry(codecAt(key), { agent: name, key }, entry)).state)
           }
         }
         return states
@@ -208,7 +204,7 @@ const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<P
         const entries: Array<readonly [string, NewEntry]> = []
         // Every state is encoded before the first one is written: one that does not fit leaves all as they were.
         for (const [key, draft] of drafts) {
-          entries.push([key, { state: yield* draft.payload(codec), savedAt: draft.savedAt }])
+          entries.push([key, { state: yield* draft.payload(codecAt(key)), savedAt: draft.savedAt }])
         }
         if (writeMany === undefined) {
           return yield* Effect.forEach(drafts, ([key, draft]) => overwrite(at(key), draft), {

@@ -34,6 +34,18 @@ export interface Register {
    * when the entry is as durable as the agent claims.
    */
   readonly write: (next: NewEntry, expected: Revision.Expected) => Effect.Effect<Revision.Revision, CompareError>
+  /**
+   * As `write`, begun by the call itself, for storage that is done sooner than the effects around it would be. Calls
+   * `answer` once with what came of it, before it returns or later; nothing interrupts it. Answers whether it began: where
+   * it did not, having done nothing, `write` is used instead.
+   */
+  readonly begin?:
+    | ((
+        next: NewEntry,
+        expected: Revision.Expected,
+        answer: (written: Effect.Effect<Revision.Revision, CompareError>) => void
+      ) => boolean)
+    | undefined
   /** Removes the state and its history; answers the revision removed, if there was one. That number is not used again. */
   readonly remove: Effect.Effect<Option.Option<Revision.Revision>, WriteError>
   /** Earlier entries, newest first, the current one included. Without it the history is the current entry alone. */

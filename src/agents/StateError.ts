@@ -3,12 +3,8 @@
  * what to do next; none holds a state's content or a password.
  */
 import { Data } from "effect"
+import { placeOf as at } from "./internal/place.ts"
 import type { Revision } from "./Revision.ts"
-
-const at = (agent: string, key: string | undefined): string =>
-  key === undefined ? `agent "${agent}"` : `agent "${agent}", key ${JSON.stringify(shorten(key))}`
-
-const shorten = (text: string): string => (text.length <= 80 ? text : `${text.slice(0, 77)}...`)
 
 const pathText = (path: ReadonlyArray<PropertyKey>): string =>
   path.length === 0

@@ -14,7 +14,8 @@ const points: Record<string, ReadonlyArray<string>> = {
   "04-semantic-search.ts": ["Kyoto", "since 2024: Oslo"],
   "05-custom-agent.ts": ["scripts against a model", "concurrent increments are all counted"],
   "06-layers.ts": ["buy milk, call Ada", "StateTooLarge"],
-  "07-redis-travel.ts": ["ada saw 10 pages", "known by now: Hotel Lisbon", "trending: Lisbon (3), Kyoto (2)"]
+  "07-redis-travel.ts": ["ada saw 10 pages", "known by now: Hotel Lisbon", "trending: Lisbon (3), Kyoto (2)"],
+  "08-booking-stream.ts": ["booked Alfama, now null, then Alfama", "'agent-2': 1", "5 Cancelled: nothing booked"]
 }
 
 describe("examples", () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Claims, PersistentAgent, SqlAgent, VolatileAgent } from "dgents"
+import { type Claims, FileLog, PersistentAgent, SqlAgent, VolatileAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { describe, expect, it } from "vitest"
 
@@ -9,7 +9,8 @@ const sqlite = { claims: SqliteDriver.claims({ filename: "app.db" }) }
 const primitives: ReadonlyArray<readonly [file: string, claims: Claims.Claims]> = [
   ["VolatileAgent", VolatileAgent.claims()],
   ["PersistentAgent", PersistentAgent.claims()],
-  ["SqlAgent", SqlAgent.claims(sqlite)]
+  ["SqlAgent", SqlAgent.claims(sqlite)],
+  ["stream/file/log", { ...FileLog.claims(), history: "full" }]
 ]
 
 describe("the header of a primitive", () => {

@@ -80,6 +80,20 @@ it("primitives do not import each other, and what they share imports none of the
   ])
 })
 
+it("what a storage is asked for is a contract, which every primitive may import, and those who do it are not", () => {
+  expect(
+    found({
+      "src/agents/SqlAgent.ts": "",
+      "src/agents/StreamAgent.ts": "",
+      "src/agents/stream/sql/SqlLog.ts": `import "../../sql/Engine.ts"\nimport "../../sql/SqlDriver.ts"\nimport "../../sql/store.ts"`,
+      "src/agents/sql/Engine.ts": `import type { Log } from "../stream/Log.ts"\nimport "../stream/sql/SqlLog.ts"`
+    })
+  ).toEqual([
+    'src/agents/sql/Engine.ts:2: imports "../stream/sql/SqlLog.ts": no primitive imports another one',
+    'src/agents/stream/sql/SqlLog.ts:3: imports "../../sql/store.ts": no primitive imports another one'
+  ])
+})
+
 it("a driver is imported only behind its own entry, and unknown packages nowhere", () => {
   expect(
     found({

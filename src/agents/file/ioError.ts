@@ -54,7 +54,8 @@ const words: Readonly<Record<string, readonly [reason: string, retryable: boolea
   WriteZero: ["the file system took none of the bytes", true]
 }
 
-const explain = ({ cause, path }: IoError): readonly [reason: string, retryable: boolean] => {
+/** What happened, in words, and whether a retry makes sense. */
+export const explain = ({ cause, path }: IoError): readonly [reason: string, retryable: boolean] => {
   const code = codeOf(cause)
   const { _tag, method } = cause.reason
   const [reason, retryable] = words[code ?? _tag] ?? words[_tag] ?? [`the system reported ${code ?? _tag}`, false]

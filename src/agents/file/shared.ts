@@ -7,45 +7,12 @@ import { type IoError, unavailable } from "./ioError.ts"
 import { KeyFiles } from "./keyFiles.ts"
 import * as Names from "./names.ts"
 import { Recent } from "./recent.ts"
+import { Registry } from "./registry.ts"
 import type { OpenFailure } from "./states.ts"
 import type { Writing } from "./stored.ts"
 
-interface Shared {
-  readonly store: FileStore
-  users: number
-}
-
-// The stores that are open in this process, by disk and by path.
-const stores = new WeakMap<object, Map<string, Shared>>()
-
-// Each use of a file system layer makes a service object of its own. Those over one disk have their `open` in common.
-const diskOf = (fs: FileSystem.FileSystem): object => (Object.hasOwn(fs, "open") ? fs.open : fs)
-
-const acquire = (fs: FileSystem.FileSystem, id: string, make: () => FileStore) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const disk = diskOf(fs)
-        const open = stores.get(disk) ?? new Map<string, Shared>()
-        stores.set(disk, open)
-        const shared = open.get(id) ?? { store: make(), users: 0 }
-        open.set(id, shared)
-        shared.users++
-        return { open, shared }
-      }),
-      ({ open, shared }) =>
-        Effect.suspend(() => {
-          if (--shared.users > 0) return Effect.void
-          // What is being written is finished first, and whoever opens the same path meanwhile joins this store.
-          return shared.store.drop(() => {
-            if (shared.users > 0) return false
-            if (open.get(id) === shared) open.delete(id)
-            return true
-          })
-        })
-    ),
-    ({ shared }) => shared.store
-  )
+// The stores that are open in this process.
+const stores = new Registry<FileStore>()
 
 /** A store with one opening of it. */
 export interface Opened {
@@ -78,7 +45,7 @@ const openStore = (
     const { directory, naming } = yield* Effect.mapError(locate(disk), unavailable({ agent: name }, "open"))
     const id = JSON.stringify([directory, naming.keyed ? "*" : naming.file("")])
     const make = () => new FileStore(new KeyFiles(disk, directory, naming, sharing === "host"), recent(), sharing)
-    const store = yield* acquire(disk.fs, id, make)
+    const store = yield* stores.acquire(disk.fs, id, make)
     if (store.sharing !== sharing) {
       const reason = `this process has it open with sharing: "${store.sharing}"; open it so everywhere, or close it there`
       return yield* new StorageUnavailable({ agent: name, operation: "open", reason, retryable: false })

@@ -30,7 +30,7 @@ export interface Writing {
   readonly retention: Retention
   readonly compression: Compression
   /** What the payload of an edited file becomes, or why it cannot; none where edited files are refused. */
-  readonly adopt: ((payload: Payload) => Effect.Effect<Payload, CodecError>) | undefined
+  readonly adopt: ((payload: Payload, where: Where) => Effect.Effect<Payload, CodecError>) | undefined
 }
 
 // Bytes are handed over as copies, so that neither side can change what the other one holds. Text cannot change.

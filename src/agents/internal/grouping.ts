@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { Turn } from "./turn.ts"
 
 /** A request that waits for its answer. */
 export interface Waiting<out Q, in A, in E> {
@@ -18,6 +19,8 @@ export interface GroupingOptions<Q, A, E> {
   readonly most: number
   /** How many bytes a group has at most, unless one request has more. */
   readonly mostBytes: number
+  /** Shared with what else is done in a turn of the event loop. */
+  readonly turn?: Turn | undefined
 }
 
 // How long groups that are answered at once may keep the event loop from turning, in milliseconds.
@@ -32,11 +35,11 @@ export class Grouping<Q, A, E> {
   #waiting: Array<Waiting<Q, A, E>> = []
   #busy = 0
   #isScheduled = false
-  /** When this turn of the event loop began, as far as is known; `undefined` before anything ran in it. */
-  #turn: number | undefined
+  readonly #turn: Turn
 
   constructor(options: GroupingOptions<Q, A, E>) {
     this.#options = options
+    this.#turn = options.turn ?? new Turn()
   }
 
   /** How many requests wait for a group. */
@@ -58,23 +61,10 @@ export class Grouping<Q, A, E> {
   #schedule(): void {
     if (this.#isScheduled || this.#waiting.length === 0 || this.#busy >= this.#options.lanes) return
     this.#isScheduled = true
-    if (this.#isTurnOver()) setImmediate(this.#start)
+    // Microtasks alone would keep the event loop from turning: who is answered asks again.
+    if (this.#turn.millis > turnMillis) setImmediate(this.#start)
     // Not at once: all that runs now may ask as well. A turn of the event loop would cost as much as a fast answer.
     else queueMicrotask(this.#start)
-  }
-
-  /** Microtasks alone would keep the event loop from turning: who is answered asks again. */
-  #isTurnOver(): boolean {
-    if (this.#turn === undefined) {
-      this.#turn = performance.now()
-      setImmediate(this.#endTurn)
-      return false
-    }
-    return performance.now() - this.#turn > turnMillis
-  }
-
-  readonly #endTurn = (): void => {
-    this.#turn = undefined
   }
 
   readonly #start = (): void => {

@@ -1,7 +1,7 @@
 import { Effect, type Scope, Stream } from "effect"
-import type { HistoryOptions, Revision } from "../Revision.ts"
+import type { Expected, HistoryOptions, Revision } from "../Revision.ts"
 import { AgentClosed } from "../StateError.ts"
-import type { StateRegister, Where } from "./stateRegister.ts"
+import type { Draft, Saving, StateRegister, Where } from "./stateRegister.ts"
 
 /** Whether the scope of an agent is still open. */
 export interface Lifetime {
@@ -47,14 +47,25 @@ class Guarded<in out S> implements StateRegister<S> {
     return this.#open(() => this.#register.remove)
   }
 
+  get entries(): StateRegister<S>["entries"] {
+    const { entries } = this.#register
+    if (typeof entries !== "object") return entries
+    return {
+      read: this.#open(() => entries.read),
+      history: (options) => Stream.unwrap(this.#open(() => Effect.succeed(entries.history(options))))
+    }
+  }
+
   get changes() {
     return Stream.unwrap(this.#open(() => Effect.succeed(this.#register.changes)))
   }
 
   readonly write: StateRegister<S>["write"] = (next, expected) => this.#open(() => this.#register.write(next, expected))
 
-  readonly begin: NonNullable<StateRegister<S>["begin"]> = (next, expected, answer) =>
-    !this.#lifetime.isClosed() && this.#register.begin?.(next, expected, answer) === true
+  // On the prototype, so that a copy with another `write` has no `begin` that goes past it.
+  begin(next: Draft<S>, expected: Expected, answer: (saving: Saving) => void): boolean {
+    return !this.#lifetime.isClosed() && this.#register.begin?.(next, expected, answer) === true
+  }
 
   readonly history = (options: HistoryOptions) =>
     Stream.unwrap(this.#open(() => Effect.succeed(this.#register.history(options))))

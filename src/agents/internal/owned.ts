@@ -33,14 +33,13 @@ export class Growth<in out S> {
     this.#codec = codec
   }
 
+  /** At once, if the state is plain data: then an exit is answered. */
   own(state: S): Effect.Effect<Owned<S>, CodecError> {
-    return Effect.suspend(() => {
-      const walk = new Walk(this.#known)
-      const copied = walk.tryCopy(state)
-      if (copied === undefined) return ownByCodec(this.#codec, state)
-      const get = walk.frozen ? Exit.succeed(copied.value) : Effect.sync(() => new Walk().copy(copied.value))
-      return Exit.succeed({ get })
-    })
+    const walk = new Walk(this.#known)
+    const copied = walk.tryCopy(state)
+    if (copied === undefined) return ownByCodec(this.#codec, state)
+    const get = walk.frozen ? Exit.succeed(copied.value) : Effect.sync(() => new Walk().copy(copied.value))
+    return Exit.succeed({ get })
   }
 }
 

@@ -11,7 +11,6 @@ import {
   type WriteError
 } from "../StateError.ts"
 import type { Announcer } from "./hub.ts"
-import * as Settled from "./settled.ts"
 
 /** What an error says about its place. */
 export interface Where {
@@ -27,7 +26,8 @@ export class Draft<in out S> {
   readonly state: S
   readonly savedAt: number
   readonly where: Where
-  #encoded: { readonly codec: Codec<S>; readonly payload: Exit.Exit<Payload> } | undefined
+  #encoded: { readonly codec: Codec<S>; readonly payload: Payload } | undefined
+  #begun: { readonly codec: Codec<S>; readonly payload: Effect.Effect<Payload, StateInvalid> } | undefined
 
   constructor(where: Where, state: S, savedAt: number) {
     this.where = where
@@ -36,14 +36,24 @@ export class Draft<in out S> {
   }
 
   payload(codec: Codec<S>): Effect.Effect<Payload, StateInvalid> {
-    if (this.#encoded?.codec === codec) return this.#encoded.payload
-    return Settled.mapBoth(codec.encode(this.state), {
+    if (this.#encoded?.codec === codec) return Exit.succeed(this.#encoded.payload)
+    if (this.#begun?.codec === codec) return this.#begun.payload
+    return Effect.mapBothEager(codec.encode(this.state), {
       onFailure: (error) => invalid(this.where, error),
       onSuccess: (payload) => {
-        this.#encoded = { codec, payload: Exit.succeed(payload) }
+        this.#encoded = { codec, payload }
         return payload
       }
     })
+  }
+
+  /** The same, where a codec answers at once. */
+  payloadNow(codec: Codec<S>): Payload | undefined {
+    const payload = this.payload(codec)
+    if (this.#encoded?.codec === codec) return this.#encoded.payload
+    // What a codec did at once (to encode) is not done again for what it does later (to compress, in a thread).
+    this.#begun = { codec, payload }
+    return undefined
   }
 }
 
@@ -74,6 +84,14 @@ export interface StateRegister<in out S> {
   readonly at: (revision: Revision.Revision) => Effect.Effect<Option.Option<Revision.Revisioned<S>>, ReadError>
   readonly asOf: (time: number) => Effect.Effect<Option.Option<Revision.Revisioned<S>>, ReadError>
   readonly changes: Stream.Stream<Revision.Change<S>, ReadError>
+  /** What is stored, as it is stored: payloads, or states as they are. Absent where that is not known. */
+  readonly entries?: Entries | "states" | undefined
+}
+
+/** The stored payloads of one state. */
+export interface Entries {
+  readonly read: Effect.Effect<Option.Option<Entry>, ReadError>
+  readonly history: (options: Revision.HistoryOptions) => Stream.Stream<Entry, ReadError>
 }
 
 /** Writes, at once where the register can. */
@@ -86,12 +104,11 @@ export const write = <S>(register: StateRegister<S>, next: Draft<S>, expected: R
 
 /** What an unconditional write comes to. */
 export const overwritten = (saving: Saving): Effect.Effect<void, WriteError> =>
-  Settled.matchEffect(saving, {
-    onSuccess: () => Exit.void,
-    onFailure: (error) =>
-      // Under "any" a register does not compare revisions, so a conflict here is a defect of the backend.
-      error._tag === "RevisionConflict" ? Effect.die(error) : Exit.fail(error)
-  })
+  Effect.mapEager(
+    // Under "any" a register does not compare revisions, so a conflict here is a defect of the backend.
+    Effect.catchEager(saving, (error) => (error._tag === "RevisionConflict" ? Exit.die(error) : Exit.fail(error))),
+    () => undefined
+  )
 
 /** Writes whatever the current revision is. */
 export const overwrite = <S>(register: StateRegister<S>, next: Draft<S>): Effect.Effect<void, WriteError> =>
@@ -104,7 +121,7 @@ export const decodeEntry = <S>(
   entry: Entry
 ): Effect.Effect<Revision.Revisioned<S>, StateCorrupt> => {
   const { revision, savedAt } = entry
-  return Settled.mapBoth(codec.decode(entry.state), {
+  return Effect.mapBothEager(codec.decode(entry.state), {
     onSuccess: (state) => ({ state, revision, savedAt }),
     onFailure: (error) => corrupt(where, revision, error)
   })
@@ -125,19 +142,22 @@ export const fromEntries = <S>(
   ): Effect.Effect<Option.Option<Revision.Revisioned<S>>, StateCorrupt> => {
     if (Option.isNone(entry)) return nothing
     const { revision, savedAt, state } = entry.value
-    return Settled.mapBoth(codec.decode(state), {
+    return Effect.mapBothEager(codec.decode(state), {
       onSuccess: (state) => Option.some({ state, revision, savedAt }),
       onFailure: (error) => corrupt(where, revision, error)
     })
   }
-  const history: StateRegister<S>["history"] = (options) =>
-    Stream.mapEffect(register.history?.(options) ?? onlyCurrent(register.read, options), decode)
+  const entries: Entries = {
+    read: register.read,
+    history: (options) => register.history?.(options) ?? onlyCurrent(register.read, options)
+  }
+  const history: StateRegister<S>["history"] = (options) => Stream.mapEffect(entries.history(options), decode)
   const searched = (revision: Revision.Revision) =>
     Stream.runHead(
       Stream.filter(history({ before: Revision.make(revision + 1), limit: 1 }), (entry) => entry.revision === revision)
     )
   const told = (entry: NewEntry, saving: Saving): Saving =>
-    Settled.mapBoth(saving, {
+    Effect.mapBothEager(saving, {
       onSuccess: (revision) => {
         if (announcer.listening()) announcer.publish(Revision.saved({ ...entry, revision }))
         return revision
@@ -157,9 +177,9 @@ export const fromEntries = <S>(
         return Effect.uninterruptible(told(entry, register.write(entry, expected)))
       }),
     begin: (next, expected, answer) => {
-      const payload = next.payload(codec)
-      if (register.begin === undefined || !Settled.isDone(payload)) return false
-      const entry: NewEntry = { state: payload.value, savedAt: next.savedAt }
+      const state = register.begin === undefined ? undefined : next.payloadNow(codec)
+      if (register.begin === undefined || state === undefined) return false
+      const entry: NewEntry = { state, savedAt: next.savedAt }
       return register.begin(entry, expected, (saving) => answer(told(entry, saving)))
     },
     get remove() {
@@ -171,6 +191,7 @@ export const fromEntries = <S>(
       )
     },
     history,
+    entries,
     at: (revision) =>
       register.at === undefined ? searched(revision) : Effect.flatMap(register.at(revision), decodeOption),
     asOf: (time) =>

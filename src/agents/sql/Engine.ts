@@ -9,6 +9,7 @@ import type { Conflict, Current, Failure } from "../internal/backend.ts"
 import type { Index } from "../query/indexes.ts"
 import type { Dialect, Source } from "../query/sql.ts"
 import type { Entry } from "../Register.ts"
+import type { Log } from "../stream/Log.ts"
 
 export type { Conflict, Current, Failure } from "../internal/backend.ts"
 
@@ -66,6 +67,9 @@ export interface Statement {
 /** Where a page of keys begins: with the first one not below `from`, or the first one above `after`. */
 export type KeysFrom = { readonly from: string } | { readonly after: string }
 
+/** Events in a database: what `Log` says of them, which is about streams, apart from the states. */
+export type EventLog = Omit<Log, "name" | "claims" | "ping">
+
 /** A database that is open. Every operation fails with `Closed` after the scope of the driver. */
 export interface Engine {
   /** Names the kind of database in errors and spans: `"sqlite"`. */
@@ -101,8 +105,14 @@ export interface Engine {
    * is answered for itself. Uninterruptible once begun; answers come in the order of the commits.
    */
   readonly write: (write: Write) => Effect.Effect<Written, Failure | Conflict>
+  /** The same as `begin` of a register is to its `write`. */
+  readonly begin?:
+    | ((write: Write, answer: (written: Effect.Effect<Written, Failure | Conflict>) => void) => boolean)
+    | undefined
   /** Runs a statement that reads, in one snapshot. Rows as objects, columns by name. */
   readonly query: (statement: Statement) => Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>, Failure>
+  /** The events of this database, for `StreamAgent`. Without it the database keeps states alone. */
+  readonly log?: EventLog | undefined
   /**
    * Until the scope closes, tells when others may have committed to a collection: which keys, or `"all"` when it cannot be
    * told. Never misses one that is still to be seen, and may tell of commits made here as well.

@@ -5,7 +5,7 @@ import { compareError, readError, writeError } from "../internal/failure.ts"
 import type { Rows } from "../internal/follower.ts"
 import type { Hub } from "../internal/hub.ts"
 import * as Lifetime from "../internal/lifetime.ts"
-import { onlyCurrent, type Where } from "../internal/stateRegister.ts"
+import { onlyCurrent, type Saving, type Where } from "../internal/stateRegister.ts"
 import type { Cells, Plan } from "../query/ir.ts"
 import { compile } from "../query/sql.ts"
 import type { Entry, NewEntry, Register, Store } from "../Register.ts"
@@ -165,15 +165,32 @@ class SqlStore implements Store {
   }
 
   write(key: string, next: NewEntry, expected: Revision.Expected): Effect.Effect<Revision.Revision, CompareError> {
-    const { follower } = this.collection
-    return this.open(this.options.where(key), () => {
-      const told = Effect.matchEffect(this.#stored(key, next, expected), {
-        onFailure: (failure) => Exit.fail(compareError(this.options.where(key), expected)(failure)),
-        onSuccess: ([revision = 0]): Effect.Effect<Revision.Revision> =>
-          follower.follows(key) ? this.#saved(key, next, revision) : Exit.succeed(Revision.make(revision))
-      })
-      return follower.follows(key) ? follower.writing([key], told) : told
-    })
+    return this.open(this.options.where(key), () =>
+      this.collection.follower.writing([key], this.#told(key, next, expected, this.#stored(key, next, expected)))
+    )
+  }
+
+  begin(key: string, next: NewEntry, expected: Revision.Expected, answer: (saving: Saving) => void): boolean {
+    const { collection, engine, options } = this
+    // The writes of a followed key are counted before they begin.
+    if (this.#lifetime.isClosed() || options.retention.every > 0 || collection.follower.follows(key)) return false
+    return (
+      engine.begin?.([this.put(key, next, expected, undefined)], (stored) =>
+        answer(this.#told(key, next, expected, stored))
+      ) === true
+    )
+  }
+
+  #told(
+    key: string,
+    next: NewEntry,
+    expected: Revision.Expected,
+    stored: Effect.Effect<Written, Failure | Conflict>
+  ): Saving {
+    const failed = Effect.mapErrorEager(stored, (failure) => compareError(this.options.where(key), expected)(failure))
+    return Effect.flatMapEager(failed, ([revision = 0]) =>
+      this.collection.follower.follows(key) ? this.#saved(key, next, revision) : Exit.succeed(Revision.make(revision))
+    )
   }
 
   #stored(key: string, next: NewEntry, expected: Revision.Expected): Effect.Effect<Written, Failure | Conflict> {
@@ -250,6 +267,10 @@ class SqlRegister implements Register {
 
   write(next: NewEntry, expected: Revision.Expected): Effect.Effect<Revision.Revision, CompareError> {
     return this.#store.write(this.#key, next, expected)
+  }
+
+  begin(next: NewEntry, expected: Revision.Expected, answer: (saving: Saving) => void): boolean {
+    return this.#store.begin(this.#key, next, expected, answer)
   }
 
   get remove(): Effect.Effect<Option.Option<Revision.Revision>, WriteError> {

@@ -30,6 +30,7 @@ export interface Stored extends NewEvent {
 
 /** Events to be appended in one step, all or none of them. */
 export interface Append extends Id {
+  /** One at least. */
   readonly events: ReadonlyArray<NewEvent>
   /** The position of the last event that has to be there; 0: none; `"any"` always fits. */
   readonly expected: number | "any"
@@ -65,6 +66,9 @@ export interface Bounds {
   readonly last: number
 }
 
+/** How many bytes the data of a page may have before `read` may end it, so that pages of large events fit in memory: 1 MiB. */
+export const pageBytes = 1_048_576
+
 /** A part of a stream. */
 export interface Part {
   /** Only events above this position. */
@@ -83,10 +87,16 @@ export interface Log {
    * answered for itself, in the order of the positions. Uninterruptible once begun.
    */
   readonly append: (append: Append) => Effect.Effect<Appended, Failure | Conflict>
-  /** Events oldest first, without a gap; fewer than the limit when they are large or when there are no more of them. */
+  /**
+   * Events oldest first, without a gap, from the first one kept above `after`; fewer than the limit only when there are no more of
+   * them, or when those of the page have `pageBytes` or more together.
+   */
   readonly read: (id: Id, part: Part) => Effect.Effect<ReadonlyArray<Stored>, Failure>
   readonly bounds: (id: Id) => Effect.Effect<Bounds, Failure>
-  /** The position of the last event appended at or before a time, in milliseconds since the epoch; 0 for none. Looks up. */
+  /**
+   * The position of the last event appended at or before a time, in milliseconds since the epoch; looks up. Where no such event is
+   * kept: 0, or any position up to the last one compacted.
+   */
   readonly positionAt: (id: Id, time: number) => Effect.Effect<number, Failure>
   /** Removes the events up to a position, and nothing behind it; positions stay as they are. All of them at most. */
   readonly compact: (id: Id, upTo: number) => Effect.Effect<void, Failure>

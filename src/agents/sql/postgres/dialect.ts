@@ -9,7 +9,8 @@ export const storable = (text: string): string => text.replaceAll("\0", "\ufffd"
 /** A text as a SQL literal, whatever the server's `standard_conforming_strings` says. `undefined` where it cannot be one. */
 export const literal = (text: string): string | undefined => (storable(text) === text ? quoted(text) : undefined)
 
-const quoted = (text: string): string => `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`
+/** The same of a text that Postgres can keep. */
+export const quoted = (text: string): string => `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`
 
 // By steps, not by `#>`, which takes "0" for a place in an array.
 const at = (state: string, path: ReadonlyArray<string>): string =>

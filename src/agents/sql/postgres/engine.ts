@@ -9,6 +9,7 @@ import { dialect } from "./dialect.ts"
 import { Failed, scrubbed, sqlState } from "./errors.ts"
 import { ensure } from "./indexing.ts"
 import { Listener } from "./listener.ts"
+import * as Log from "./log.ts"
 import { fromStored, toStored } from "./names.ts"
 import type { Pool } from "./pool.ts"
 import * as Reads from "./reads.ts"
@@ -96,6 +97,15 @@ const build = (options: EngineOptions, lifetime: Lifetime.Lifetime): Engine => {
       )
     },
     write: (write) => open(() => writes.ask(write, Writes.sizeOf(write))),
+    log: Log.make({
+      pool,
+      tables,
+      listener,
+      channel: statements.channel,
+      sender: notify ? sender : undefined,
+      open,
+      rows
+    }),
     query: ({ params, sql }) => open(() => Reads.reading(pool, (connection) => readOnly(connection, sql, params))),
     watch: (collection, notice): Effect.Effect<void, Failure, Scope.Scope> =>
       open(() => listener.watch(collection, notice)),

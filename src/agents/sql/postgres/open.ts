@@ -83,7 +83,7 @@ const looking = `SELECT coalesce($1::text, current_schema()), current_setting('s
   (SELECT string_agg(c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, NULL), ',')
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE c.relnamespace = to_regnamespace(quote_ident(coalesce($1::text, current_schema())))
-      AND c.relname IN ('dgents_state', 'dgents_history', 'dgents_floor', 'dgents_meta'))`
+      AND c.relname IN (${columns.flatMap(Object.keys).map((name) => `'${name}'`)}))`
 
 const oldest = 13
 
@@ -108,7 +108,7 @@ const look = async (connection: Connection, wanted: string | undefined): Promise
   if (!Number.isInteger(current) || current < 1 || more !== undefined) throw foreign
   if (current > version)
     throw new Refused(`its tables are of version ${current}, and this dgents knows ${version}; update dgents`, false)
-  if (current === version) expectOurs(found)
+  expectOurs(found, current)
   return { tables, durability, version: current }
 }
 
@@ -117,9 +117,9 @@ const foreign = new Refused(
   true
 )
 
-const expectOurs = (found: string): void => {
+const expectOurs = (found: string, version: number): void => {
   const present = new Set(found.split(","))
-  for (const [table, types] of Object.entries(columns))
+  for (const [table, types] of columns.slice(0, version).flatMap(Object.entries))
     for (const [column, type] of Object.entries(types)) if (!present.has(`${table}.${column} ${type}`)) throw foreign
 }
 
@@ -132,7 +132,7 @@ const migrate = async (connection: Connection, tables: Tables): Promise<void> =>
     const { version: from } = await look(connection, tables.schema)
     for (const [i, statements] of migrations(tables).slice(from).entries()) {
       for (const statement of statements) await connection.query(statement, [])
-      if (from > 0) await connection.query(`UPDATE ${tables.meta} SET version = $1`, [from + i + 1])
+      await connection.query(`UPDATE ${tables.meta} SET version = $1`, [from + i + 1])
     }
     await connection.query("COMMIT", [])
   } catch (error) {

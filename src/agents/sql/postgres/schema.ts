@@ -1,7 +1,8 @@
 /** The tables, and how they came to be: one step for each version. */
+import * as Log from "./logSchema.ts"
 
 /** The version of the tables that this code works with. */
-export const version = 1
+export const version = 2
 
 /** A name as an identifier of SQL, whatever is in it. */
 export const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
@@ -13,6 +14,10 @@ export interface Tables {
   readonly history: string
   readonly floor: string
   readonly meta: string
+  readonly stream: string
+  readonly event: string
+  /** The function that appends events. */
+  readonly append: string
 }
 
 /** The tables in a schema. */
@@ -23,12 +28,17 @@ export const tablesOf = (schema: string): Tables => {
     state: of("dgents_state"),
     history: of("dgents_history"),
     floor: of("dgents_floor"),
-    meta: of("dgents_meta")
+    meta: of("dgents_meta"),
+    stream: of("dgents_stream"),
+    event: of("dgents_event"),
+    append: of("dgents_append")
   }
 }
 
 /** The columns of each table, with the types as the database calls them. */
-export const columns: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+type Columns = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+const ofStates: Columns = {
   dgents_state: {
     collection: "text",
     key: "text",
@@ -56,6 +66,9 @@ export const columns: Readonly<Record<string, Readonly<Record<string, string>>>>
   dgents_floor: { collection: "text", revision: "bigint" },
   dgents_meta: { version: "bigint" }
 }
+
+/** The tables that each version adds to the one before. */
+export const columns: ReadonlyArray<Columns> = [ofStates, Log.columns]
 
 /** The statements that lead from the version before to each version, the first of them from nothing to version 1. */
 export const migrations = (tables: Tables): ReadonlyArray<ReadonlyArray<string>> => [
@@ -91,9 +104,10 @@ export const migrations = (tables: Tables): ReadonlyArray<ReadonlyArray<string>>
     `CREATE TABLE ${tables.meta} (version bigint NOT NULL)`,
     `INSERT INTO ${tables.meta} VALUES (1)`,
     // Twice as fast as the default for large states, where the server was built with it.
-    `DO $$ BEGIN
-      ALTER TABLE ${tables.state} ALTER state SET COMPRESSION lz4, ALTER body SET COMPRESSION lz4;
-      ALTER TABLE ${tables.history} ALTER state SET COMPRESSION lz4, ALTER body SET COMPRESSION lz4;
-    EXCEPTION WHEN feature_not_supported OR syntax_error OR invalid_parameter_value THEN NULL; END $$`
-  ]
+    Log.unlessUnsupported(
+      `ALTER TABLE ${tables.state} ALTER state SET COMPRESSION lz4, ALTER body SET COMPRESSION lz4;
+      ALTER TABLE ${tables.history} ALTER state SET COMPRESSION lz4, ALTER body SET COMPRESSION lz4;`
+    )
+  ],
+  Log.migration(tables)
 ]

@@ -104,7 +104,7 @@ const mostAttempts = 20
 const transient: ReadonlySet<string | undefined> = new Set(["22012", "40001", "40P01"])
 
 /** Again, after a while of chance, where other transactions were in the way and nothing was done. */
-const again = async <A>(attempt: () => Promise<A>): Promise<A> => {
+export const again = async <A>(attempt: () => Promise<A>): Promise<A> => {
   for (let attempts = 1; ; attempts++)
     try {
       return await attempt()
@@ -115,7 +115,7 @@ const again = async <A>(attempt: () => Promise<A>): Promise<A> => {
 }
 
 /** Values that JSONB or an index cannot hold, as opposed to a server that cannot work. */
-const isAboutValues = ({ state }: Failed): boolean =>
+export const isAboutValues = ({ state }: Failed): boolean =>
   state !== undefined && state !== "22012" && (state.startsWith("22") || state.startsWith("54"))
 
 const invalid = ({ state }: Failed): Failure => ({

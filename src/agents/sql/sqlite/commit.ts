@@ -1,7 +1,8 @@
 /** Many writes in one transaction, each answered for itself. Free of Effect: it runs in the worker too. */
-import type { Conflict, Failure, Put, Remove, Write, Written } from "../Engine.ts"
+import type { Conflict, Failure, Put, Remove, Written } from "../Engine.ts"
 import type { Connection } from "./connection.ts"
 import { isBusy, mayHaveHappened, writeFailure } from "./errors.ts"
+import { change, isWrite, type Work } from "./logSteps.ts"
 
 /** A bug, to be thrown where the write was asked for. */
 export interface Defect {
@@ -13,7 +14,7 @@ export interface Defect {
 export type Outcome = Written | Conflict | Failure | Defect
 
 /** Commits writes in their order; `"busy"` when another connection has the lock, and nothing was done. */
-export const commit = (connection: Connection, writes: ReadonlyArray<Write>): ReadonlyArray<Outcome> | "busy" => {
+export const commit = (connection: Connection, writes: ReadonlyArray<Work>): ReadonlyArray<Outcome> | "busy" => {
   try {
     return together(connection, writes, (write) => apply(connection, write))
   } catch (error) {
@@ -33,8 +34,8 @@ export const commit = (connection: Connection, writes: ReadonlyArray<Write>): Re
 
 const together = (
   connection: Connection,
-  writes: ReadonlyArray<Write>,
-  step: (write: Write) => Outcome
+  writes: ReadonlyArray<Work>,
+  step: (write: Work) => Outcome
 ): ReadonlyArray<Outcome> => connection.transaction(() => writes.map(step), hasWritten)
 
 const hasWritten = (outcomes: ReadonlyArray<Outcome>): boolean => outcomes.some(isWritten)
@@ -42,7 +43,7 @@ const hasWritten = (outcomes: ReadonlyArray<Outcome>): boolean => outcomes.some(
 /** Whether a write was done. */
 export const isWritten = (outcome: Outcome): outcome is Written => Array.isArray(outcome)
 
-const isolated = (connection: Connection, write: Write): Outcome => {
+const isolated = (connection: Connection, write: Work): Outcome => {
   try {
     return connection.part(() => apply(connection, write))
   } catch (error) {
@@ -51,7 +52,7 @@ const isolated = (connection: Connection, write: Write): Outcome => {
   }
 }
 
-const alone = (connection: Connection, write: Write): Outcome => {
+const alone = (connection: Connection, write: Work): Outcome => {
   try {
     return together(connection, [write], (write) => apply(connection, write))[0] ?? []
   } catch (error) {
@@ -67,7 +68,8 @@ const failed = (connection: Connection, error: unknown): Failure | Defect => {
   }
 }
 
-const apply = (connection: Connection, write: Write): Written | Conflict => {
+const apply = (connection: Connection, write: Work): Written | Conflict => {
+  if (!isWrite(write)) return change(connection.statements.log, write)
   const revisions: Array<number> = []
   for (const step of write) {
     const written = step._tag === "Put" ? put(connection, step) : remove(connection, step)
@@ -78,28 +80,52 @@ const apply = (connection: Connection, write: Write): Written | Conflict => {
   return revisions
 }
 
-const put = ({ statements }: Connection, step: Put): number | Conflict => {
-  const { collection, expected, keep, key, patch, savedAt, state } = step
-  if (expected !== "any") {
+const put = (connection: Connection, step: Put): number | Conflict => {
+  const { statements } = connection
+  const { collection, expected, keep, key, patch } = step
+  const isKept = keep.count > 1
+  // Where nothing goes into the history first, it is the UPDATE itself that compares.
+  if (expected === 0 || (isKept && expected !== "any")) {
     const actual = statements.revision.get(collection, key) ?? 0
     if (actual !== expected) return { _tag: "Conflict", actual }
   }
-  if (keep.count > 1 && expected !== 0) {
+  if (expected === 0) return insert(connection, step)
+  if (isKept) {
     const isPatched =
       patch !== undefined && statements.archivePatch.run(patch.text, collection, key, patch.base).changes > 0
     if (!isPatched) statements.archive.run(collection, key)
   }
-  const revision = expected === 0 ? undefined : statements.update.get(savedAt, state, collection, key)
+  const revision = update(connection, step)
   if (revision === undefined) {
-    const first = (statements.floor.get(collection) ?? 0) + 1
-    statements.insert.run(collection, key, first, first, savedAt, state)
-    return first
+    return expected === "any"
+      ? insert(connection, step)
+      : { _tag: "Conflict", actual: statements.revision.get(collection, key) ?? 0 }
   }
-  if (keep.count > 1) {
+  if (isKept) {
     if (keep.count !== Number.POSITIVE_INFINITY) statements.pruneCount.run(collection, key, revision - keep.count)
     if (keep.from !== Number.NEGATIVE_INFINITY) statements.pruneAge.run(collection, key, collection, key, keep.from)
   }
   return revision
+}
+
+/** Replaces the current state; `undefined` where there is none, or not the expected one. */
+const update = ({ known, statements }: Connection, { collection, expected, key, savedAt, state }: Put) => {
+  const guess = expected === "any" ? known.get(collection, key) : expected
+  const isRight = guess !== undefined && statements.updateFrom.run(savedAt, state, collection, key, guess).changes > 0
+  const revision = isRight
+    ? guess + 1
+    : expected === "any"
+      ? statements.update.get(savedAt, state, collection, key)
+      : undefined
+  if (revision !== undefined) known.set(collection, key, revision)
+  return revision
+}
+
+const insert = ({ known, statements }: Connection, { collection, key, savedAt, state }: Put): number => {
+  const first = (statements.floor.get(collection) ?? 0) + 1
+  statements.insert.run(collection, key, first, first, savedAt, state)
+  known.set(collection, key, first)
+  return first
 }
 
 const remove = ({ statements }: Connection, { collection, key }: Remove): number => {

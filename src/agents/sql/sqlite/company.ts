@@ -1,3 +1,5 @@
+import type { Turn } from "../../internal/turn.ts"
+
 // How many groups of one write it takes to believe that there is only one who writes.
 const lonely = 4
 // In milliseconds: who writes on and on without waiting would keep the event loop from turning.
@@ -8,28 +10,27 @@ const longestTurn = 2
  * time it does not: to suspend the fiber would cost as much as a third of the commit.
  */
 export class Company {
-  #turn: number | undefined
+  readonly #turn: Turn
+  #number: number | undefined
   #writer: object | undefined
   #singles = lonely
 
+  constructor(turn: Turn) {
+    this.#turn = turn
+  }
+
   /** Whether a fiber that wants to write now is on its own. */
-  isAlone(writer: object): boolean {
-    const now = performance.now()
-    if (this.#turn === undefined) {
-      this.#turn = now
+  isAlone(writer: object | undefined): boolean {
+    const { number } = this.#turn
+    if (this.#number !== number) {
+      this.#number = number
       this.#writer = writer
-      setImmediate(this.#endTurn)
     } else if (this.#writer !== writer) this.#singles = 0
-    return this.#singles >= lonely && now - this.#turn < longestTurn
+    return this.#singles >= lonely && this.#turn.millis < longestTurn
   }
 
   /** Notes how many writes came together. */
   observe(count: number): void {
     this.#singles = count === 1 ? this.#singles + 1 : 0
-  }
-
-  readonly #endTurn = (): void => {
-    this.#turn = undefined
-    this.#writer = undefined
   }
 }

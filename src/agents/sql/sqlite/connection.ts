@@ -1,5 +1,6 @@
 import type Database from "better-sqlite3"
 import { CommitFailed, resultCode } from "./errors.ts"
+import { Known } from "./known.ts"
 import { prepare, type Statements } from "./statements.ts"
 
 /** How much is in the write-ahead log, in pages, and how much of that is in the database file as well. */
@@ -13,6 +14,7 @@ export class Connection {
   readonly db: Database.Database
   readonly file: string
   readonly statements: Statements
+  readonly known = new Known()
   readonly #log: Database.Statement<[], [busy: number, pages: number, copied: number]>
   readonly #checkpoint: Database.Statement<[], [busy: number, pages: number, copied: number]>
   #isOpen = true

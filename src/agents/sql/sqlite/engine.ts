@@ -5,6 +5,7 @@ import type { Engine, Failure } from "../Engine.ts"
 import type { Connection } from "./connection.ts"
 import { dialect } from "./dialect.ts"
 import { busyFailure, isBusy, readFailure } from "./errors.ts"
+import * as Log from "./log.ts"
 import { Queries, Refused } from "./queries.ts"
 import { Rows } from "./rows.ts"
 import { source } from "./source.ts"
@@ -66,6 +67,8 @@ export const make = ({ busyTimeout, claims, connection, writer }: Parts): Engine
     floor: (collection) => reading(() => rows.floor(collection)),
     keys: (collection, start, limit) => reading(() => rows.keys(collection, start, limit)),
     write: (write) => writer.write(write),
+    begin: (write, answer) => writer.begin(write, answer),
+    log: Log.make({ connection, reading, watching, writer }),
     query: (statement) => reading(() => queries.run(statement)),
     watch: (_collection, notice): Effect.Effect<void, Failure, Scope.Scope> =>
       Effect.asVoid(

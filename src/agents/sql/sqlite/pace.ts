@@ -18,6 +18,6 @@ export class Pace {
 
   observe(rows: number, bytes: number, millis: number): void {
     const sync = Math.max(0, millis - rows * millisPerRow - bytes * millisPerByte)
-    this.#sync += (sync - this.#sync) * (sync > this.#sync ? 0.5 : 0.05)
+    this.#sync += (sync - this.#sync) * (sync > this.#sync ? 0.5 : 0.25)
   }
 }

@@ -1,6 +1,7 @@
 /** What the thread of a driver and its worker say to each other. */
-import type { Failure, Write } from "../Engine.ts"
+import type { Failure } from "../Engine.ts"
 import type { Outcome } from "./commit.ts"
+import type { Work } from "./logSteps.ts"
 import type { Synchronous } from "./settings.ts"
 
 /** What a worker is started with. */
@@ -16,7 +17,7 @@ export interface WorkerOptions {
 
 /** What is asked of a worker. One thing after the other, answered in that order. */
 export type Request =
-  | { readonly _tag: "Commit"; readonly writes: ReadonlyArray<Write> }
+  | { readonly _tag: "Commit"; readonly writes: ReadonlyArray<Work> }
   | { readonly _tag: "Checkpoint" }
   | { readonly _tag: "Integrity" }
   | { readonly _tag: "Close" }

@@ -14,6 +14,9 @@ export const applicationId = 0x64676e74
  * A rowid table each for states and history, since rows may hold megabytes. `state` is of type ANY, which keeps text as
  * TEXT and bytes as BLOB. `dgents_history` holds superseded states only; the current one is in `dgents_state`.
  * `dgents_floor` has the highest revision removed from each collection, so that no key starts again below it.
+ *
+ * `dgents_event` holds events by the number of their stream, which `dgents_stream` gives it for good. Those up to `compacted`
+ * are gone; `at` is that of the last one. The last event of an append that has a name carries it, as `id`, and the first position.
  */
 const steps: ReadonlyArray<string> = [
   `CREATE TABLE dgents_state (
@@ -39,7 +42,27 @@ const steps: ReadonlyArray<string> = [
   // `since`: the revision with which the life of the key began; of older rows nobody knows a delete before it. `patch`: 1
   // when the row holds the JSON Patch that makes its state from the one after it.
   `ALTER TABLE dgents_state ADD COLUMN since INTEGER NOT NULL DEFAULT 1;
-   ALTER TABLE dgents_history ADD COLUMN patch INTEGER NOT NULL DEFAULT 0;`
+   ALTER TABLE dgents_history ADD COLUMN patch INTEGER NOT NULL DEFAULT 0;`,
+  `CREATE TABLE dgents_stream (
+     stream INTEGER PRIMARY KEY,
+     collection TEXT NOT NULL,
+     key TEXT NOT NULL,
+     last INTEGER NOT NULL,
+     compacted INTEGER NOT NULL,
+     at REAL NOT NULL,
+     UNIQUE (collection, key)
+   ) STRICT;
+   CREATE TABLE dgents_event (
+     stream INTEGER NOT NULL,
+     position INTEGER NOT NULL,
+     at REAL NOT NULL,
+     type TEXT NOT NULL,
+     data TEXT NOT NULL,
+     id TEXT,
+     first INTEGER,
+     PRIMARY KEY (stream, position)
+   ) STRICT;
+   CREATE UNIQUE INDEX dgents_event_id ON dgents_event (stream, id) WHERE id IS NOT NULL;`
 ]
 
 /** The version of the tables that this code works with, as SQLite's `user_version`. */

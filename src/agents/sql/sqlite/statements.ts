@@ -1,4 +1,5 @@
 import type Database from "better-sqlite3"
+import { type LogStatements, prepare as prepareLog } from "./logStatements.ts"
 
 /** A current state: revision, time, payload, and the revision with which it began. */
 export type CurrentRow = [revision: number, savedAt: number, state: unknown, since: number]
@@ -24,7 +25,9 @@ export interface Statements {
   readonly insert: Database.Statement<
     [collection: string, key: string, revision: number, since: number, savedAt: number, state: unknown]
   >
-  readonly update: Database.Statement<[savedAt: number, state: unknown, collection: string, key: string], number>
+  readonly update: Database.Statement<[savedAt: number, state: unknown, ...Id], number>
+  /** The same, of a revision that is known: its answer is whether it was. */
+  readonly updateFrom: Database.Statement<[savedAt: number, state: unknown, ...Id, revision: number]>
   readonly remove: Database.Statement<Id, number>
 
   readonly archive: Database.Statement<Id>
@@ -40,6 +43,7 @@ export interface Statements {
   readonly keysFrom: Database.Statement<[collection: string, from: string, limit: number], string>
   readonly keysAfter: Database.Statement<[collection: string, after: string, limit: number], string>
   readonly version: Database.Statement<[], number>
+  readonly log: LogStatements
 }
 
 /** Prepares every statement, once for a connection. Throws when the tables are not those of `schema.ts`. */
@@ -66,6 +70,10 @@ export const prepare = (db: Database.Database): Statements => {
     update: values(
       `UPDATE dgents_state SET revision = revision + 1, saved_at = ?, state = ?
        WHERE collection = ? AND key = ? RETURNING revision`
+    ),
+    updateFrom: run(
+      `UPDATE dgents_state SET revision = revision + 1, saved_at = ?, state = ?
+       WHERE collection = ? AND key = ? AND revision = ?`
     ),
     remove: values("DELETE FROM dgents_state WHERE collection = ? AND key = ? RETURNING revision"),
 
@@ -105,6 +113,7 @@ export const prepare = (db: Database.Database): Statements => {
     // SQLite orders text by its UTF-8 bytes, in which keys with one prefix lie side by side.
     keysFrom: values("SELECT key FROM dgents_state WHERE collection = ? AND key >= ? ORDER BY key LIMIT ?"),
     keysAfter: values("SELECT key FROM dgents_state WHERE collection = ? AND key > ? ORDER BY key LIMIT ?"),
-    version: values("PRAGMA data_version")
+    version: values("PRAGMA data_version"),
+    log: prepareLog(db)
   }
 }

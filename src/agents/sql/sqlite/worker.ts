@@ -4,10 +4,10 @@
  */
 import { parentPort, workerData } from "node:worker_threads"
 import Database from "better-sqlite3"
-import type { Write } from "../Engine.ts"
 import { commit, type Outcome } from "./commit.ts"
 import { Connection } from "./connection.ts"
 import { busyFailure, readFailure } from "./errors.ts"
+import type { Work } from "./logSteps.ts"
 import type { Answer, Ready, Request, WorkerOptions } from "./protocol.ts"
 import { configure, inodeOf } from "./settings.ts"
 
@@ -20,7 +20,7 @@ const connection = new Connection(db, options.file)
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
 /** This thread may block while it waits for the lock of another connection. */
-const commitWhenFree = (writes: ReadonlyArray<Write>): Answer => {
+const commitWhenFree = (writes: ReadonlyArray<Work>): Answer => {
   const deadline = performance.now() + options.busyTimeout
   for (;;) {
     const begun = performance.now()

@@ -1,12 +1,14 @@
-import { Effect, Exit } from "effect"
+import { Effect, Exit, Fiber } from "effect"
 import { Grouping, type Waiting } from "../../internal/grouping.ts"
-import type { Conflict, Failure, Put, Remove, Write, Written } from "../Engine.ts"
+import { Turn } from "../../internal/turn.ts"
+import type { Conflict, Failure, Put, Remove, Written } from "../Engine.ts"
 import { Answers } from "./answers.ts"
 import { commit, isWritten, type Outcome } from "./commit.ts"
 import { Company } from "./company.ts"
 import type { Connection, Log } from "./connection.ts"
 import { busyFailure } from "./errors.ts"
 import type { Counts } from "./figures.ts"
+import { isWrite, rowsOf as rowsOfWork, sizeOf, type Work } from "./logSteps.ts"
 import { Pace } from "./pace.ts"
 import type { Answer, Request, WorkerOptions } from "./protocol.ts"
 import { isAvailable, Thread, WorkerGone } from "./thread.ts"
@@ -19,12 +21,12 @@ const longestWhileStarting = 10
 // In pages of 4 KB: a log of 4 MB is copied into the database file.
 const checkpointPages = 1000
 // What may have been written to the log, at most, before it is looked at again: a page of each of its tables a row, and more.
-const unseenBytes = 1_000_000
+const unseenBytes = 4_000_000
 const unseenBytesOfRow = 16_384
 const groupWrites = 512
 const groupBytes = 4_000_000
 
-type Group = ReadonlyArray<Waiting<Write, Written, Failure | Conflict>>
+type Group = ReadonlyArray<Waiting<Work, Written, Failure | Conflict>>
 
 /**
  * Commits what is asked for at one time in one transaction: here while that is fast, and otherwise in a worker thread. It
@@ -36,10 +38,11 @@ export class Writer {
   /** Whether there may be a worker: not for what is in the memory of this thread, nor where none can be started. */
   #mayThread: boolean
   #thread: Thread | undefined
-  readonly #grouping: Grouping<Write, Written, Failure | Conflict>
-  readonly #answers = new Answers()
+  readonly #grouping: Grouping<Work, Written, Failure | Conflict>
+  readonly #answers = new Answers<Group[number]>()
   readonly #pace = new Pace()
-  readonly #company = new Company()
+  readonly #turn = new Turn()
+  readonly #company = new Company(this.#turn)
   #unanswered = 0
   #whenIdle: (() => void) | undefined
   #isClosing = false
@@ -56,7 +59,8 @@ export class Writer {
       run: (group) => this.#run(group),
       lanes: 1,
       most: groupWrites,
-      mostBytes: groupBytes
+      mostBytes: groupBytes,
+      turn: this.#turn
     })
   }
 
@@ -68,18 +72,28 @@ export class Writer {
     return { ...this.#counts, syncMillis: this.#pace.sync }
   }
 
-  write(write: Write): Effect.Effect<Written, Failure | Conflict> {
-    return Effect.withFiber((fiber): Effect.Effect<Written, Failure | Conflict> => {
-      if (this.#isClosing) return Exit.fail({ _tag: "Closed" })
-      const size = sizeOf(write)
-      return (this.#company.isAlone(fiber) ? this.#alone(write, size) : undefined) ?? this.#grouping.ask(write, size)
-    })
+  write(write: Work): Effect.Effect<Written, Failure | Conflict> {
+    return Effect.uninterruptible(
+      Effect.callback((resume) => {
+        if (!this.begin(write, resume)) resume(Exit.fail({ _tag: "Closed" }))
+      })
+    )
+  }
+
+  /** The same, begun at once by the fiber that writes; `false` when it is too late for that. */
+  begin(write: Work, answer: (written: Effect.Effect<Written, Failure | Conflict>) => void): boolean {
+    if (this.#isClosing) return false
+    const size = sizeOf(write)
+    const alone = this.#company.isAlone(Fiber.getCurrent()) ? this.#alone(write, size) : undefined
+    if (alone === undefined) this.#grouping.begin(write, size, answer)
+    else answer(alone)
+    return true
   }
 
   /** Commits at once what nothing else is waiting for; `undefined` where it is to go the common way. */
-  #alone(write: Write, size: number): Exit.Exit<Written, Failure | Conflict> | undefined {
+  #alone(write: Work, size: number): Exit.Exit<Written, Failure | Conflict> | undefined {
     if (!this.#isIdle || !this.#connection.isOpen) return undefined
-    const rows = write.length
+    const rows = rowsOfWork(write)
     const unseen = this.#unseen + size + rows * unseenBytesOfRow
     if (unseen >= unseenBytes || this.#pace.predict(rows, size) > longestHere) return undefined
     const begun = performance.now()
@@ -126,8 +140,9 @@ export class Writer {
     const predicted = this.#pace.predict(rowsOf(group), bytes)
     if (predicted > longestHere) {
       const thread = this.#threadOrNone()
-      if (thread !== undefined && (thread.isReady || predicted > longestWhileStarting))
-        return this.#commitThere(thread, group)
+      // How long a sync takes is a guess, and under load a worker may start more slowly still: there is no waiting for that.
+      const isLarge = predicted - this.#pace.sync > longestWhileStarting
+      if (thread !== undefined && (thread.isReady || isLarge)) return this.#commitThere(thread, group)
     }
     return this.#commitHere(group)
   }
@@ -164,7 +179,10 @@ export class Writer {
 
   async #commitThere(thread: Thread, group: Group): Promise<void> {
     try {
-      const answer = await thread.ask({ _tag: "Commit", writes: group.map(({ request }) => request.map(portable)) })
+      const answer = await thread.ask({
+        _tag: "Commit",
+        writes: group.map(({ request }) => (isWrite(request) ? request.map(portable) : request))
+      })
       if (answer._tag === "Committed") {
         this.#pace.observe(rowsOf(group), bytesOf(group), answer.millis)
         this.#counts.commitsInWorker++
@@ -187,15 +205,13 @@ export class Writer {
 
   #answer(group: Group, outcomeOf: (i: number) => Outcome | undefined): void {
     this.#counts.largestCommit = Math.max(this.#counts.largestCommit, group.length)
-    this.#answers.add(
-      group.map(({ resume }, i) => () => {
-        const outcome = outcomeOf(i)
-        if (outcome !== undefined && isWritten(outcome)) this.#counts.writes++
-        this.#unanswered--
-        resume(exitOf(outcome))
-        if (this.#isIdle) this.#whenIdle?.()
-      })
-    )
+    this.#answers.add(group, ({ resume }, i) => {
+      const outcome = outcomeOf(i)
+      if (outcome !== undefined && isWritten(outcome)) this.#counts.writes++
+      this.#unanswered--
+      resume(exitOf(outcome))
+      if (this.#isIdle) this.#whenIdle?.()
+    })
   }
 
   /** Copies the log into the database file when it has grown long, while no one writes: so it can begin anew. */
@@ -264,14 +280,8 @@ const bytesOf = (group: Group): number => {
 
 const rowsOf = (group: Group): number => {
   let rows = 0
-  for (const { request } of group) rows += request.length
+  for (const { request } of group) rows += rowsOfWork(request)
   return rows
-}
-
-const sizeOf = (write: Write): number => {
-  let bytes = 0
-  for (const step of write) if (step._tag === "Put") bytes += step.state.length
-  return bytes
 }
 
 /** A view copies all that it is a view of when it goes to another thread. */

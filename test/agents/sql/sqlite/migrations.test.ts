@@ -38,6 +38,13 @@ const version1 = `
   INSERT INTO dgents_floor VALUES ('family:counters', 7);
 `
 
+/** The same as version 2 left it. */
+const version2 = `${version1}
+  ALTER TABLE dgents_state ADD COLUMN since INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE dgents_history ADD COLUMN patch INTEGER NOT NULL DEFAULT 0;
+  PRAGMA user_version = 2;
+`
+
 const made = (file: string, sql = version1) => {
   const db = new Database(file)
   db.exec(sql)
@@ -99,6 +106,25 @@ it.effect("a database of version 1 is brought to this version, with all that was
       ],
       [[8, 1]]
     ])
+  })
+)
+
+it.effect("a database of version 2 is brought to this version, with all that was in it, and takes events", () =>
+  Effect.gen(function* () {
+    const file = yield* tempFile
+    made(file, version2)
+    const { engine } = yield* SqliteDriver.make({ filename: file })
+    expect(versionOf(file)).toBe(version)
+    expect(yield* engine.read({ collection: "family:counters", key: "b" })).toMatchObject({ revision: 8, since: 1 })
+    const id = { collection: "stream:a", key: "" }
+    const events = [{ type: "T", data: "1" }]
+    expect(
+      yield* engine.log?.append({ ...id, events, expected: 0, at: 1, id: undefined }) ?? Effect.die("no log")
+    ).toEqual({
+      first: 1,
+      last: 1,
+      wasKnown: false
+    })
   })
 )
 

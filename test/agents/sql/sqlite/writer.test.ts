@@ -6,7 +6,7 @@ import { expect, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import { Revision, SqlAgent, SqlDriver } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
-import { Effect, Exit, Fiber, Schema, Stream } from "effect"
+import { Effect, Exit, Fiber, Option, Schema, Stream } from "effect"
 import { run } from "../children/run.ts"
 import { tempFile } from "../temp.ts"
 
@@ -153,6 +153,37 @@ it.live("of writers of one key in one commit each sees the one before it", () =>
     ])
     const history = yield* driver.engine.history({ collection: "c", key: "k" }, 99, 99)
     expect(history.map(({ state }) => state)).toEqual(["4", "3", "2", "1"])
+  })
+)
+
+it.live("what others wrote or deleted in between is found, whatever revision was known here", () =>
+  Effect.gen(function* () {
+    const file = yield* tempFile
+    for (const history of ["none", "full"] as const) {
+      const open = Effect.gen(function* () {
+        const driver = yield* SqliteDriver.make({ filename: file })
+        return yield* Effect.provideService(SqlAgent.make({ name: history, schema: Text, history }), SqlDriver, driver)
+      })
+      const [here, there] = [yield* open, yield* open]
+      const revision = Effect.map(
+        there.current,
+        Option.map(({ revision, state }) => [revision, state.s])
+      )
+      yield* here.save({ s: "1" })
+      yield* there.save({ s: "2" })
+      yield* here.save({ s: "3" })
+      expect(yield* revision).toEqual(Option.some([3, "3"]))
+      yield* there.delete
+      yield* here.save({ s: "4" })
+      expect(yield* revision).toEqual(Option.some([4, "4"]))
+      yield* there.delete
+      yield* there.save({ s: "5" })
+      expect(yield* Effect.flip(here.compareAndSave({ s: "no" }, Revision.make(4)))).toMatchObject({ actual: 5 })
+      expect(yield* here.compareAndSave({ s: "6" }, Revision.make(5))).toBe(6)
+      yield* there.delete
+      expect(yield* Effect.flip(here.compareAndSave({ s: "no" }, Revision.make(6)))).toMatchObject({ actual: 0 })
+      expect(yield* revision).toEqual(Option.none())
+    }
   })
 )
 

@@ -1,0 +1,92 @@
+import { Effect } from "effect"
+import type { IoError } from "../../file/ioError.ts"
+import type { LogCorrupt, Pages } from "../../file/log/scan.ts"
+import * as Line from "./line.ts"
+import { chunk, corrupt, type Opened, type Place, wholeLines } from "./segment.ts"
+
+/** How far a segment is whole: the end of what was last written in one go, and what was there. */
+export interface Tail extends Place {
+  /** The position of the last event. */
+  readonly last: number
+  /** When it was appended. */
+  readonly at: number
+}
+
+/** The positions of an append. */
+export interface Positions {
+  readonly first: number
+  readonly last: number
+}
+
+/** An append that has a name. */
+export type Named = readonly [id: string, positions: Positions]
+
+/** The tail of a segment without events. */
+export const tailOf = ({ begin, header }: Opened): Tail => ({ ...begin, last: header.first - 1, at: header.at })
+
+/**
+ * Reads a segment from a tail on to its end. What is bad there is a torn tail if nothing behind it was written later, and corruption
+ * otherwise; of what was written in one go all is whole or nothing counts.
+ */
+export const scan = (
+  { header, pages }: Opened,
+  from: Tail,
+  each: (named: Named) => void
+): Effect.Effect<Tail, IoError | LogCorrupt> =>
+  Effect.gen(function* () {
+    let tail = from
+    let { at, last, offset, sum } = from
+    let more = 0
+    let named: Array<Named> = []
+    for (;;) {
+      const bytes = yield* wholeLines(pages, offset, chunk)
+      const good = Line.intact(bytes, sum)
+      const text = bytes.toString("utf8", 0, good.length)
+      let index = 0
+      for (let start = 0; start < good.length; ) {
+        const end = bytes.indexOf(Line.newline, start) + 1
+        const head = Line.headAt(text, index, header.chain)
+        if (head === undefined || head.position !== last + 1 || (head.link === undefined) !== more > 0)
+          return yield* corrupt(pages, offset + start, `it is not the event of position ${last + 1}`)
+        last = head.position
+        at = head.at
+        more = head.more
+        if (head.id !== undefined) named.push([head.id, { first: last + 1 - head.of, last }])
+        if (more === 0) {
+          for (const one of named) each(one)
+          named = []
+          tail = { offset: offset + end, sum: Line.sumIn(bytes, end), last, at }
+        }
+        start = end
+        index = text.length === good.length ? end : text.indexOf("\n", index) + 1
+      }
+      offset += good.length
+      sum = good.sum
+      if (good.length < bytes.length || bytes.length === 0) break
+    }
+    const behind = yield* findBehind(pages, header, offset, last + 1)
+    if (behind !== undefined) {
+      const reason = `what is there is not as it was written, and good events follow at ${behind}`
+      return yield* corrupt(pages, offset, reason)
+    }
+    return tail
+  })
+
+/** Where the next line is that was written when all in front of it was durable. */
+const findBehind = (
+  pages: Pages,
+  { chain }: Line.Header,
+  from: number,
+  position: number
+): Effect.Effect<number | undefined, IoError> =>
+  Effect.gen(function* () {
+    for (let offset = from; ; ) {
+      const bytes = yield* wholeLines(pages, offset, chunk)
+      if (bytes.length === 0) return undefined
+      for (let start = bytes.indexOf(Line.lineStart); start >= 0; start = bytes.indexOf(Line.lineStart, start + 1)) {
+        const head = Line.intactAlone(bytes, start, bytes.indexOf(Line.newline, start) + 1, chain)
+        if (head !== undefined && head.position >= position) return offset + start
+      }
+      offset += bytes.length
+    }
+  })
