@@ -1,30 +1,18 @@
+import { NodeFileSystem } from "@effect/platform-node"
 import { it } from "@effect/vitest"
-import { Cached, type DataAgent, EntropyConstrained, type EventLog, MemoryLog, StreamAgent, StreamLog } from "dgents"
+import { Cached, type DataAgent, EntropyConstrained, FileLog, MemoryLog } from "dgents"
 import { Laws, type Site } from "dgents/testing"
-import { Effect, Option, Schema, Scope } from "effect"
+import { Effect, type Schema, Scope } from "effect"
+import * as Subjects from "./StreamAgent.subjects.ts"
 import { Account, Person, Rich } from "./schemas.ts"
 
+const { account, person, rich } = Subjects
+
 /** A log that a site keeps while its agents come and go. */
-const logOf = (site: Site.Site): EventLog.Log =>
-  site.memory("log", () => Effect.runSync(Scope.provide(MemoryLog.make, Scope.makeUnsafe())))
-
-const open = <E, S>(site: Site.Site, options: StreamAgent.Options<E, S>) =>
-  Effect.provideService(StreamAgent.make(options), StreamLog, logOf(site))
-
-/** A stream of states that were set, one event a save: the least that an adapter can be. */
-const set = <S>(site: Site.Site, schema: Schema.Codec<S, unknown>, initial: S) => {
-  const Set = Schema.TaggedStruct("Set", { state: schema })
-  const stream = open<typeof Set.Type, S>(site, {
-    name: "set",
-    events: Set,
-    state: schema,
-    initial,
-    fold: (_, { state }) => state
-  })
-  return Effect.map(stream, (stream) =>
-    StreamAgent.asDataAgent(stream, { diff: (_, state) => [{ _tag: "Set" as const, state }] })
-  )
-}
+const inMemory = (site: Site.Site) => ({
+  name: "set",
+  log: Effect.sync(() => site.memory("log", () => Effect.runSync(Scope.provide(MemoryLog.make, Scope.makeUnsafe()))))
+})
 
 const run = <S>(
   name: string,
@@ -35,28 +23,34 @@ const run = <S>(
   Laws.suite(it, {
     name: `StreamAgent as a DataAgent of ${name}`,
     schema,
-    open: (site) => Effect.flatMap(set(site, schema, initial), combine)
+    open: (site) => Effect.flatMap(Subjects.set(inMemory(site), schema, initial), combine)
   })
 
-const account: typeof Account.Type = { owner: "", balance: 0, opened: new Date(0), tags: [] }
-
 run("accounts", Account, account)
-
-run("class instances", Person, new Person({ name: "", born: new Date(0), friends: [] }))
-
-run("all kinds of values", Rich, {
-  number: 0,
-  text: "",
-  date: new Date(0),
-  big: 0n,
-  blobs: new Map<string, Uint8Array<ArrayBuffer>>(),
-  seen: new Set<number>(),
-  scores: {},
-  maybe: Option.none()
-})
-
+run("class instances", Person, person)
+run("all kinds of values", Rich, rich)
 run("accounts, Cached", Account, account, Cached.make())
-
 run("accounts, EntropyConstrained", Account, account, (agent) =>
   Effect.succeed(EntropyConstrained.make(agent, { maxBytes: 200 }))
 )
+
+Laws.suite(it, Subjects.files)
+// A history that is full has more and more segments: files that are left, and no leak.
+Laws.suite(it, Subjects.manySegments, { laws: Laws.names.filter((law) => law !== "closing frees everything") })
+Laws.suite(it, Subjects.sharedFiles)
+Laws.suite(it, Subjects.sqlite)
+Laws.suite(it, Subjects.sqliteEverything)
+Laws.suite(it, Subjects.redis)
+Laws.suite(it, Subjects.redisPersons)
+
+// The simulated disk answers as Node's file system does; this shows that the log gets along with Node's own.
+Laws.suite(it, {
+  name: "StreamAgent on FileLog, on a real disk",
+  schema: Account,
+  open: (site) =>
+    Subjects.set(
+      { name: "set", log: Effect.provide(FileLog.make({ directory: site.path("log") }), NodeFileSystem.layer) },
+      Account,
+      account
+    )
+})

@@ -2,7 +2,7 @@
  * What the Redis primitives ask of a connection, whatever is at its other end: one server, the master that Sentinels
  * name, or a Cluster. Sending, waiting, reconnecting and telling failures apart is done once, below it.
  */
-import type { Effect, Scope } from "effect"
+import type { Effect, Exit, Scope } from "effect"
 import type { Claims } from "../Claims.ts"
 import type { Failure } from "../internal/backend.ts"
 
@@ -41,6 +41,16 @@ export interface Server {
   readonly version: ReadonlyArray<number>
   /** One command. Those of one turn of the event loop go together. The first argument that is a key decides the node. */
   readonly command: (kind: Kind, name: string, args: ReadonlyArray<Argument>) => Effect.Effect<Reply, Failure>
+  /**
+   * The same for who calls rather than waits: `answer` is called once, later. What comes back forgets about the answer; a command that
+   * was not sent by then is not.
+   */
+  readonly begin: (
+    kind: Kind,
+    name: string,
+    args: ReadonlyArray<Argument>,
+    answer: (reply: Exit.Exit<Reply, Failure>) => void
+  ) => () => void
   /** Runs a script on keys that share a slot. One that writes and then fails is `Indeterminate`: what it had written stays. */
   readonly script: (
     kind: Kind,
@@ -48,6 +58,14 @@ export interface Server {
     keys: ReadonlyArray<string>,
     args: ReadonlyArray<Argument>
   ) => Effect.Effect<Reply, Failure>
+  /** The same for who calls. Nothing interrupts it. */
+  readonly beginScript: (
+    kind: Kind,
+    script: Script,
+    keys: ReadonlyArray<string>,
+    args: ReadonlyArray<Argument>,
+    answer: (reply: Effect.Effect<Reply, Failure>) => void
+  ) => void
   /** A page of the keys that match a glob, in no order, some perhaps twice; `next` is `undefined` after the last one. */
   readonly scan: (
     pattern: string,

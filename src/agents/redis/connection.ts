@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import type { Redis } from "ioredis"
 import type { Failure } from "../internal/backend.ts"
 import { type Requests, requestsOf } from "./call.ts"
@@ -77,7 +77,12 @@ export class Connection {
       claims,
       version,
       command: (kind, name, args) => this.#lineOf(kind).ask(kind, name, args),
-      script: (kind, script, keys, args) => this.#script(kind, script, [keys.length, ...keys, ...args]),
+      begin: (kind, name, args, answer) => this.#lineOf(kind).begin(kind, name, args, answer),
+      script: (kind, script, keys, args) =>
+        Effect.callback((resume) => Effect.sync(this.#script(kind, script, keys, args, resume))),
+      beginScript: (kind, script, keys, args, answer) => {
+        this.#script(kind, script, keys, args, answer)
+      },
       scan: (pattern, cursor) => this.#scan(pattern, cursor),
       subscribe: (channel, notice) => this.#channels.subscribe(channel, notice),
       ping: Effect.asVoid(this.#reads.ask("read", "ping", []))
@@ -93,10 +98,21 @@ export class Connection {
     return kind === "write" ? this.#writes : this.#reads
   }
 
-  #script(kind: Kind, script: Script, args: ReadonlyArray<Argument>): Effect.Effect<Reply, Failure> {
+  #script(
+    kind: Kind,
+    script: Script,
+    keys: ReadonlyArray<string>,
+    args: ReadonlyArray<Argument>,
+    answer: (reply: Effect.Effect<Reply, Failure>) => void
+  ): () => void {
     const line = this.#lineOf(kind)
-    return Effect.catch(line.ask(kind, "evalsha", [this.#hashOf(script), ...args]), (failure) =>
-      isUnknownScript(failure) ? line.ask(kind, "eval", [script.lua, ...args]) : Effect.fail(failure)
+    const rest = [keys.length, ...keys, ...args]
+    return line.begin(kind, "evalsha", [this.#hashOf(script), ...rest], (reply) =>
+      answer(
+        Effect.catchEager(reply, (failure) =>
+          isUnknownScript(failure) ? line.ask(kind, "eval", [script.lua, ...rest]) : Exit.fail(failure)
+        )
+      )
     )
   }
 

@@ -65,29 +65,45 @@ export class Line implements Listener, WireEvents {
 
   /** One command; `node` names the node of a Cluster that it is for, else its keys decide. */
   ask(kind: Kind, name: string, args: ReadonlyArray<Argument>, node?: string): Effect.Effect<Reply, Failure> {
-    return Effect.callback((resume) => {
-      if (this.#isClosed) return resume(closed)
-      if (this.waiting + this.inFlight >= this.limits.queue) return resume(Exit.fail(this.#crowded()))
-      const call: Call = {
-        kind,
-        name,
-        args,
-        node,
-        deadline: performance.now() + this.limits.timeout,
-        answer: (reply) => resume(Exit.succeed(reply)),
-        fail: (failure) => resume(Exit.fail(failure)),
-        isDone: false,
-        handedAt: 0,
-        socket: undefined,
-        refused: undefined
-      }
-      this.#add(call)
-      return Effect.sync(() => {
-        call.isDone = true
-        this.#waiting.delete(call)
-        this.#refused.delete(call)
-      })
-    })
+    return Effect.callback((resume) => Effect.sync(this.begin(kind, name, args, resume, node)))
+  }
+
+  /** The same for who calls: what comes back takes the call away if it was not sent yet. */
+  begin(
+    kind: Kind,
+    name: string,
+    args: ReadonlyArray<Argument>,
+    answer: (reply: Exit.Exit<Reply, Failure>) => void,
+    node?: string
+  ): () => void {
+    const problem = this.#isClosed
+      ? closed
+      : this.waiting + this.inFlight >= this.limits.queue
+        ? Exit.fail(this.#crowded())
+        : undefined
+    if (problem !== undefined) {
+      answer(problem)
+      return () => {}
+    }
+    const call: Call = {
+      kind,
+      name,
+      args,
+      node,
+      deadline: performance.now() + this.limits.timeout,
+      answer: (reply) => answer(Exit.succeed(reply)),
+      fail: (failure) => answer(Exit.fail(failure)),
+      isDone: false,
+      handedAt: 0,
+      socket: undefined,
+      refused: undefined
+    }
+    this.#add(call)
+    return () => {
+      call.isDone = true
+      this.#waiting.delete(call)
+      this.#refused.delete(call)
+    }
   }
 
   /** Sends something at once, on a connection that the caller has chosen. Its deadline may be in a while. */

@@ -10,6 +10,7 @@ import { nextOperation } from "./operation.ts"
 import type { Reply, Script, Server } from "./Server.ts"
 import * as Scripts from "./scripts.ts"
 import type { StoreOptions } from "./store.ts"
+import { together } from "./together.ts"
 
 /** A number inside a state, and what is added to it. */
 export interface Increment {
@@ -39,6 +40,8 @@ export class RedisRows implements Rows {
   readonly #options: StoreOptions
   /** Whether a write has a state to put down, and nothing else to see to. */
   readonly #isPlain: boolean
+  /** Whether a state that is read is left as it is. */
+  readonly #isReadByGet: boolean
   readonly #alarms = new Map<string, NodeJS.Timeout>()
   #notice: Notice | undefined
 
@@ -46,6 +49,7 @@ export class RedisRows implements Rows {
     this.naming = new Naming(options.prefix, options.collection)
     this.#server = server
     this.#options = options
+    this.#isReadByGet = options.expiry.from !== "read" || options.expiry.millis === 0
     this.#isPlain = options.retention.count === 1 && options.expiry.millis === 0
   }
 
@@ -55,21 +59,16 @@ export class RedisRows implements Rows {
   /** The current state, which lives on where it does so by being read. */
   read(key: string): Effect.Effect<Stored | undefined, Failure> {
     const { expiry, retention } = this.#options
-    const reply =
-      expiry.from !== "read" || expiry.millis === 0
-        ? this.#get(key)
-        : retention.count === 1
-          ? Effect.mapError(
-              this.#server.command("read", "getex", [this.naming.state(key), "PX", Math.ceil(expiry.millis)]),
-              ofType(key)
-            )
-          : this.#run("read", Scripts.touch, key, [Math.ceil(expiry.millis)])
-    return Effect.flatMap(reply, (reply) => stored(key, reply))
+    if (this.#isReadByGet) return this.look(key)
+    const millis = Math.ceil(expiry.millis)
+    return retention.count === 1
+      ? this.#get(key, "getex", [this.naming.state(key), "PX", millis])
+      : Effect.flatMap(this.#run("read", Scripts.touch, key, [millis]), (reply) => stored(key, reply))
   }
 
   /** The current state, for those who only look on. */
   look(key: string): Effect.Effect<Stored | undefined, Failure> {
-    return Effect.flatMap(this.#get(key), (reply) => stored(key, reply))
+    return this.#get(key, "get", [this.naming.state(key)])
   }
 
   /** In milliseconds; not above 0 when there is no state, or none that expires. */
@@ -77,19 +76,21 @@ export class RedisRows implements Rows {
     return Effect.map(this.#server.command("read", "pttl", [this.naming.state(key)]), Number)
   }
 
-  /** Many states at once; those that are missing are left out. */
-  readAll(
-    keys: ReadonlyArray<string>,
-    read: (key: string) => Effect.Effect<Stored | undefined, Failure>
-  ): Effect.Effect<ReadonlyMap<string, Stored>, Failure> {
-    return Effect.map(Effect.forEach(keys, read, { concurrency: "unbounded" }), (states) => {
-      const found = new Map<string, Stored>()
-      for (const [i, key] of keys.entries()) {
-        const state = states[i]
-        if (state !== undefined) found.set(key, state)
-      }
-      return found
-    })
+  /** Many states at once, which live on where they do so by being read; those that are missing are left out. */
+  readAll(keys: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, Stored>, Failure> {
+    const found = this.#isReadByGet
+      ? Effect.flatMap(
+          together<Reply, Failure>(keys.length, (i, answer) =>
+            this.#server.begin("read", "get", [this.naming.state(keys[i] ?? "")], answer)
+          ),
+          (replies) =>
+            Effect.forEach(replies, (reply, i) => {
+              const key = keys[i] ?? ""
+              return Effect.flatMapEager(Effect.mapErrorEager(reply, ofType(key)), (reply) => stored(key, reply))
+            })
+        )
+      : Effect.forEach(keys, (key) => this.read(key), { concurrency: "unbounded" })
+    return Effect.map(found, (states) => byKey(keys, states))
   }
 
   /** The current state, and superseded ones with a revision below `before`, newest first, at most `limit`; one moment. */
@@ -121,21 +122,37 @@ export class RedisRows implements Rows {
   // -------------------------------------------------------------------------------------------------------------------
   // Writing
 
-  write(key: string, { savedAt, state }: NewEntry, expected: Expected): Effect.Effect<number, Failure | Conflict> {
+  write(key: string, next: NewEntry, expected: Expected): Effect.Effect<number, Failure | Conflict> {
+    return Effect.flatten(
+      Effect.callback((resume) => this.begin(key, next, expected, (written) => resume(Exit.succeed(written))))
+    )
+  }
+
+  /** The same for who calls. Nothing interrupts it. */
+  begin(
+    key: string,
+    { savedAt, state }: NewEntry,
+    expected: Expected,
+    answer: (written: Effect.Effect<number, Failure | Conflict>) => void
+  ): void {
     const operation = nextOperation()
     const end = `${savedAt} ${operation} ${kindOf(state)}`
     const args = Scripts.commitArguments({ expected, end, payload: bytesOf(state) })
-    const { removed, state: current } = this.naming.of(key)
-    const written = this.#isPlain
-      ? Effect.mapError(this.#server.script("write", Scripts.writePlain, [current, removed], args), ofType(key))
-      : this.#run("write", Scripts.write, key, [...args, ...this.#keeping(savedAt)])
-    return Effect.flatMap(
-      this.#settled(written, () => this.#written(key, operation)),
-      (reply): Effect.Effect<number, Failure | Conflict> => {
-        if (typeof reply !== "number") return Exit.fail(notOurs(key))
-        return reply < 0 ? Exit.fail({ _tag: "Conflict", actual: -reply - 1 }) : Exit.succeed(reply)
-      }
-    )
+    const { history, removed, state: current } = this.naming.of(key)
+    const told = (reply: Effect.Effect<Reply, Failure>) => {
+      const found = this.#settled(Effect.mapErrorEager(reply, ofType(key)), () => this.#written(key, operation))
+      answer(
+        Effect.flatMapEager(found, (reply): Effect.Effect<number, Failure | Conflict> => {
+          if (typeof reply !== "number") return Exit.fail(notOurs(key))
+          return reply < 0 ? Exit.fail({ _tag: "Conflict", actual: -reply - 1 }) : Exit.succeed(reply)
+        })
+      )
+    }
+    if (this.#isPlain) this.#server.beginScript("write", Scripts.writePlain, [current, removed], args, told)
+    else {
+      const all = [...args, ...this.#keeping(savedAt)]
+      this.#server.beginScript("write", Scripts.write, [current, history, removed], all, told)
+    }
   }
 
   /** Answers the revision removed; 0 for none. */
@@ -195,7 +212,7 @@ export class RedisRows implements Rows {
 
   /** What became of a write whose answer was lost, as far as the server still knows. */
   #settled(write: Effect.Effect<Reply, Failure>, lookUp: () => Effect.Effect<number | undefined, Failure>) {
-    return Effect.catch(write, (failure): Effect.Effect<Reply, Failure> => {
+    return Effect.catchEager(write, (failure): Effect.Effect<Reply, Failure> => {
       if (failure._tag !== "Indeterminate") return Exit.fail(failure)
       return Effect.matchEffect(lookUp(), {
         onFailure: () => Exit.fail(failure),
@@ -223,15 +240,21 @@ export class RedisRows implements Rows {
   // Following
 
   readonly readMany = (keys: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, Current>, Failure> =>
-    this.readAll(keys, (key) =>
-      Effect.map(
-        // Whoever wrote the state decided whether it expires.
-        Effect.all([this.look(key), this.timeToLive(key)], { concurrency: "unbounded" }),
-        ([state, millis]) => {
-          this.#wake(key, millis)
-          return state
-        }
-      )
+    Effect.map(
+      Effect.forEach(
+        keys,
+        (key) =>
+          Effect.map(
+            // Whoever wrote the state decided whether it expires.
+            Effect.all([this.look(key), this.timeToLive(key)], { concurrency: "unbounded" }),
+            ([state, millis]) => {
+              this.#wake(key, millis)
+              return state
+            }
+          ),
+        { concurrency: "unbounded" }
+      ),
+      (states) => byKey(keys, states)
     )
 
   readonly between = (key: string, from: number, to: number): Effect.Effect<ReadonlyArray<Entry>, Failure> =>
@@ -274,8 +297,15 @@ export class RedisRows implements Rows {
     this.#alarms.set(key, alarm)
   }
 
-  #get(key: string): Effect.Effect<Reply, Failure> {
-    return Effect.mapError(this.#server.command("read", "get", [this.naming.state(key)]), ofType(key))
+  // One step of the fiber that waits, since loads are what there is most of.
+  #get(key: string, name: string, args: ReadonlyArray<string | number>): Effect.Effect<Stored | undefined, Failure> {
+    return Effect.callback((resume) =>
+      Effect.sync(
+        this.#server.begin("read", name, args, (reply) =>
+          resume(Effect.flatMapEager(Effect.mapErrorEager(reply, ofType(key)), (reply) => stored(key, reply)))
+        )
+      )
+    )
   }
 
   #run(
@@ -287,6 +317,15 @@ export class RedisRows implements Rows {
     const { history, removed, state } = this.naming.of(key)
     return Effect.mapError(this.#server.script(kind, script, [state, history, removed], args), ofType(key))
   }
+}
+
+const byKey = (keys: ReadonlyArray<string>, states: ReadonlyArray<Stored | undefined>): ReadonlyMap<string, Stored> => {
+  const found = new Map<string, Stored>()
+  for (const [i, key] of keys.entries()) {
+    const state = states[i]
+    if (state !== undefined) found.set(key, state)
+  }
+  return found
 }
 
 const problems: Readonly<Record<string, string>> = {

@@ -1,18 +1,19 @@
 import { Clock, Duration, Effect, Exit, Option, type Scope, Stream } from "effect"
 import type { Payload } from "../../schema/Codec.ts"
-import type { Failure } from "../internal/backend.ts"
+import type { Conflict, Failure } from "../internal/backend.ts"
 import type { Collection, Collections } from "../internal/collections.ts"
 import { compareError, readError, writeError } from "../internal/failure.ts"
 import type { Hub } from "../internal/hub.ts"
 import * as Lifetime from "../internal/lifetime.ts"
 import type { Retention } from "../internal/retention.ts"
-import { onlyCurrent, type Where } from "../internal/stateRegister.ts"
+import { onlyCurrent, type Saving, type Where } from "../internal/stateRegister.ts"
 import type { Entry, NewEntry, Register, Store } from "../Register.ts"
 import * as Revision from "../Revision.ts"
 import { AgentClosed, type CompareError, type ReadError, type WriteError } from "../StateError.ts"
 import type { Increment, Incremented } from "./rows.ts"
 import { RedisRows } from "./rows.ts"
 import type { Cursor, Server } from "./Server.ts"
+import { together } from "./together.ts"
 
 // Pages are read one after the other so that a long list never sits in memory.
 const statesInPage = 16
@@ -97,13 +98,23 @@ export class RedisStore implements Store {
     })
 
   readonly readMany = (keys: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, Entry>, ReadError> =>
-    this.reading(this.#whole, "read", () => this.rows.readAll(keys, (key) => this.rows.read(key)))
+    this.reading(this.#whole, "read", () => this.rows.readAll(keys))
 
   /** Each in a step of its own: a Cluster has no other. What was written when one fails stays. */
   readonly writeMany = (
     entries: ReadonlyArray<readonly [key: string, next: NewEntry]>
   ): Effect.Effect<ReadonlyArray<Revision.Revision>, WriteError> =>
-    all(entries, ([key, next]) => Effect.catchTag(this.write(key, next, "any"), "RevisionConflict", Effect.die))
+    Effect.uninterruptible(
+      Effect.flatMap(
+        together<Revision.Revision, CompareError>(entries.length, (i, answer) => {
+          const entry = entries[i]
+          if (entry === undefined) return
+          const [key, next] = entry
+          if (!this.begin(key, next, "any", answer)) answer(this.write(key, next, "any"))
+        }),
+        (written) => all(written, (one) => Effect.catchTag(one, "RevisionConflict", Effect.die))
+      )
+    )
 
   readonly removeMany = (
     keys: ReadonlyArray<string>
@@ -121,17 +132,17 @@ export class RedisStore implements Store {
     )
 
   write(key: string, next: NewEntry, expected: Revision.Expected): Effect.Effect<Revision.Revision, CompareError> {
-    const where = this.options.where(key)
-    return this.#writing(where, key, () =>
-      Effect.matchEffect(this.rows.write(key, next, expected), {
-        onFailure: (failure) => Exit.fail(compareError(where, expected)(failure)),
-        onSuccess: (number) => {
-          const revision = Revision.make(number)
-          const { savedAt, state } = next
-          return this.#told(key, Revision.saved({ state, savedAt, revision }), revision)
-        }
-      })
+    return this.#writing(this.options.where(key), key, () =>
+      this.#saved(key, next, expected, this.rows.write(key, next, expected))
     )
+  }
+
+  /** The same for who calls; answers whether it began. */
+  begin(key: string, next: NewEntry, expected: Revision.Expected, answer: (saving: Saving) => void): boolean {
+    // The writes of a followed key are counted before they begin.
+    if (this.#lifetime.isClosed() || this.collection.follower.follows(key)) return false
+    this.rows.begin(key, next, expected, (written) => answer(this.#saved(key, next, expected, written)))
+    return true
   }
 
   /** Answers 0 where there was nothing. */
@@ -186,6 +197,19 @@ export class RedisStore implements Store {
     )
   }
 
+  #saved(
+    key: string,
+    { savedAt, state }: NewEntry,
+    expected: Revision.Expected,
+    written: Effect.Effect<number, Failure | Conflict>
+  ): Saving {
+    const failed = Effect.mapErrorEager(written, (failure) => compareError(this.options.where(key), expected)(failure))
+    return Effect.flatMapEager(failed, (number) => {
+      const revision = Revision.make(number)
+      return this.#told(key, Revision.saved({ state, savedAt, revision }), revision)
+    })
+  }
+
   #writing<A, E>(where: Where, key: string, write: () => Effect.Effect<A, E>): Effect.Effect<A, E | AgentClosed> {
     const { follower } = this.collection
     return this.open(where, () => (follower.follows(key) ? follower.writing([key], write()) : write()))
@@ -200,7 +224,10 @@ export class RedisStore implements Store {
 /** All at once, so that they travel together; every one of them is over before the first failure is told. */
 const all = <A, B, E>(items: ReadonlyArray<A>, run: (item: A) => Effect.Effect<B, E>): Effect.Effect<Array<B>, E> =>
   Effect.flatMap(
-    Effect.forEach(items, (item) => Effect.exit(run(item)), { concurrency: "unbounded" }),
+    // What is over already needs no fiber.
+    Effect.forEach(items, (item) => Effect.exit(run(item)), {
+      concurrency: items.every(Exit.isExit) ? 1 : "unbounded"
+    }),
     (exits) => Effect.forEach(exits, (exit) => exit)
   )
 
@@ -224,6 +251,10 @@ class RedisRegister implements Register {
 
   write(next: NewEntry, expected: Revision.Expected): Effect.Effect<Revision.Revision, CompareError> {
     return this.#store.write(this.#key, next, expected)
+  }
+
+  begin(next: NewEntry, expected: Revision.Expected, answer: (saving: Saving) => void): boolean {
+    return this.#store.begin(this.#key, next, expected, answer)
   }
 
   get remove(): Effect.Effect<Option.Option<Revision.Revision>, WriteError> {
