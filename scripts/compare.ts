@@ -14,7 +14,7 @@ import { join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import { install } from "./compare/install.ts"
-import { type Product, products } from "./compare/products.ts"
+import { installations, type Product, products } from "./compare/products.ts"
 import { format, type Measured } from "./compare/report.ts"
 import type { Run } from "./compare/run.ts"
 
@@ -76,7 +76,7 @@ const kept = values.installed === undefined ? undefined : resolve(values.install
 const installed = kept ?? mkdtempSync(join(tmpdir(), "dgents-compare-"))
 try {
   mkdirSync(installed, { recursive: true })
-  install(installed, log)
+  install(installed, installations, log)
   const report = format(measureAll(installed))
   console.log(report)
   if (values.write === true) write(report)

@@ -32,6 +32,7 @@ const drivers: Readonly<Record<string, ReadonlyArray<string>>> = {
   ioredis: ["src/agents/redis/", "src/redis.ts"],
   "faiss-node": ["src/agents/vector/faiss/", "src/faiss.ts"],
   usearch: ["src/agents/vector/usearch/", "src/usearch.ts"],
+  "@huggingface/transformers": ["src/agents/vector/transformers/", "src/transformers.ts"],
   vitest: ["src/testing/"],
   "@effect/vitest": ["src/testing/"]
 }

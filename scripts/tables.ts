@@ -1,7 +1,19 @@
 // Prints the README's table of promises from the claims that the agents carry: `npm run docs:tables` writes it.
 import { readFileSync, writeFileSync } from "node:fs"
-import { Cached, type Claims, EntropyConstrained, PersistentAgent, SqlAgent, VectorAgent, VolatileAgent } from "dgents"
+import {
+  Cached,
+  type Claims,
+  EntropyConstrained,
+  FileLog,
+  PersistentAgent,
+  RedisAgent,
+  SqlAgent,
+  StreamAgent,
+  VectorAgent,
+  VolatileAgent
+} from "dgents"
 import { PgliteDriver, PostgresDriver } from "dgents/postgres"
+import { IoredisDriver } from "dgents/redis"
 import { SqliteDriver } from "dgents/sqlite"
 
 /** The claims of an agent as it is made by default, and as options change them. */
@@ -13,6 +25,9 @@ const driver = { claims: SqliteDriver.claims({ filename: "app.db" }) }
 const sqlite = SqlAgent.claims(driver, full)
 const postgres = { claims: PostgresDriver.claims }
 const pglite = { claims: PgliteDriver.claims({ directory: "data" }) }
+
+const redis = { claims: IoredisDriver.claims }
+const files = { claims: FileLog.claims() }
 
 const rows: ReadonlyArray<Row> = [
   ["`VolatileAgent`", "memory", VolatileAgent.claims(full)],
@@ -26,6 +41,14 @@ const rows: ReadonlyArray<Row> = [
   ["`SqlAgent` on SQLite", "a row, and rows for its history", sqlite, SqlAgent.claims(driver, aged)],
   ["`SqlAgent` on Postgres", "the same on a server", SqlAgent.claims(postgres, full), SqlAgent.claims(postgres, aged)],
   ["`SqlAgent` on PGlite", "the same in this process", SqlAgent.claims(pglite, full), SqlAgent.claims(pglite, aged)],
+  ["`RedisAgent`", "a key on a server", RedisAgent.claims(redis, full), RedisAgent.claims(redis, aged)],
+  [
+    "`StreamAgent` on `FileLog`",
+    "events, a line each, in files",
+    StreamAgent.claims(files),
+    StreamAgent.claims({ claims: FileLog.claims({ sharing: "host" }) })
+  ],
+  ["`StreamAgent` on SQLite", "events, a row each", StreamAgent.claims(driver)],
   ["`VectorAgent`", "any family; here SQLite", VectorAgent.claims(sqlite)],
   ["`Cached(SqlAgent)`", "any agent before any agent", Cached.claims(sqlite)],
   ["`EntropyConstrained(SqlAgent)`", "any agent, within a budget", EntropyConstrained.claims(sqlite)]
@@ -47,7 +70,8 @@ const sharedBy: Record<Claims.Sharing, string> = {
 const sharing = (all: ReadonlyArray<Claims.Claims>): string =>
   [...new Set(all.map((claims) => sharedBy[claims.sharing]))].join(", or ")
 
-const history = (all: ReadonlyArray<Claims.Claims>): string => {
+const history = (name: string, all: ReadonlyArray<Claims.Claims>): string => {
+  if (name.includes("StreamAgent")) return "all, until it is compacted"
   if (all.every((claims) => claims.history === "none")) return "none"
   const some = all.some((claims) => claims.history === "some") ? ", as many as fit an age or a size" : ""
   return `none, the last n${some}, or all`
@@ -60,7 +84,7 @@ export const claimsTable = (): string =>
     "| --- | --- | --- | --- | --- | --- |",
     ...rows.map(
       ([name, where, claims, ...options]) =>
-        `| ${name} | ${where} | ${survives[claims.durability]} | ${claims.consistency} | ${sharing([claims, ...options])} | ${history([claims, ...options])} |`
+        `| ${name} | ${where} | ${survives[claims.durability]} | ${claims.consistency} | ${sharing([claims, ...options])} | ${history(name, [claims, ...options])} |`
     )
   ].join("\n")
 

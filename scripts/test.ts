@@ -7,6 +7,7 @@
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import { missingServers } from "./servers.ts"
 
 const root = resolve(import.meta.dirname, "..")
 const cache = join(root, "node_modules", ".cache", "dgents")
@@ -41,6 +42,8 @@ const tests = (): { readonly passed: number; readonly failed: number; readonly s
   const broken = report.testResults.filter((file) => isFailed(file) && !file.assertionResults.some(isFailed)).length
   return { passed: report.numPassedTests, failed: report.numFailedTests + broken, skipped: report.numPendingTests }
 }
+
+for (const sentence of missingServers()) console.error(sentence)
 
 rmSync(cache, { recursive: true, force: true })
 mkdirSync(cache, { recursive: true })

@@ -2,10 +2,19 @@ import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
-import { type Installation, installations } from "./products.ts"
+
+/** Packages of a directory of their own, and those among them that have to be compiled. */
+export interface Packages {
+  readonly dependencies: Readonly<Record<string, string>>
+  readonly compiles: ReadonlyArray<string>
+}
 
 /** Installs every product below a directory, with its real driver; what is there already is left as it is. */
-export const install = (directory: string, log: (line: string) => void): void => {
+export const install = (
+  directory: string,
+  installations: Readonly<Record<string, Packages>>,
+  log: (line: string) => void
+): void => {
   for (const [name, { compiles, dependencies }] of Object.entries(installations)) {
     const path = join(directory, name)
     const done = join(path, "installed")
@@ -30,7 +39,7 @@ export const install = (directory: string, log: (line: string) => void): void =>
 }
 
 /** Imports a package as a module of that installation would. */
-export const importFrom = async (directory: string, from: Installation, name: string): Promise<unknown> => {
+export const importFrom = async (directory: string, from: string, name: string): Promise<unknown> => {
   // Sound: `install` wrote it.
   const { load } = (await import(pathToFileURL(join(directory, from, entry)).href)) as {
     readonly load: (name: string) => Promise<unknown>

@@ -1,6 +1,6 @@
 /**
  * State as a fold over events: what happened is kept, and the state follows from it. Where the events are kept is the layer's
- * business: a `StreamLog` in memory, in files, in a SQL database.
+ * business: a `StreamLog` in memory, in files, in a SQL database, in Redis.
  *
  * - Promises: what the log claims, and `linearizable`: a load has every event that was acknowledged before it. History is `full`
  *   until `compact`. An append is all or nothing, and under an `id` happens once. Events stay as they were written.

@@ -1,4 +1,5 @@
 import { Effect, Layer, type Scope } from "effect"
+import type { Claims } from "../Claims.ts"
 import type { Figures } from "./connection.ts"
 import { type OpenError, open } from "./open.ts"
 import type { Options } from "./options.ts"
@@ -13,6 +14,16 @@ export interface IoredisDriverService extends RedisDriverService {
   readonly figures: Effect.Effect<Figures>
   /** What the operator of the servers should know: also logged when they are opened. */
   readonly warnings: ReadonlyArray<string>
+}
+
+/**
+ * What holds for every state of a single server that syncs its append-only file before each answer, the history apart. What another
+ * one promises is asked of it when it is opened.
+ */
+export const claims: Omit<Claims, "history"> = {
+  durability: "power",
+  consistency: "linearizable",
+  sharing: "network"
 }
 
 /**
