@@ -1,4 +1,4 @@
-import { createCipheriv, randomBytes } from "node:crypto"
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto"
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib"
 import { Binary, type Codec, Compressed, Encrypted, Migration, Versioned } from "dgents"
 import { Effect } from "effect"
@@ -11,6 +11,12 @@ const encrypt = (text: string) => {
   const nonce = randomBytes(12)
   const cipher = createCipheriv("aes-256-gcm", key, nonce)
   return Buffer.concat([nonce, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()])
+}
+
+const decrypt = (bytes: Buffer) => {
+  const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, 12))
+  decipher.setAuthTag(bytes.subarray(-16))
+  return Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()]).toString()
 }
 
 const versioned = Versioned.make(
@@ -42,6 +48,7 @@ for (const [size, bytes] of [
   }
 
   const plain = { encode: (text: string) => text, decode: () => JSON.parse(text), words: "" }
+  const secret = encrypt(text)
   const packed = zstdCompressSync(text)
   const zstd = {
     encode: (text: string) => zstdCompressSync(text),
@@ -51,8 +58,9 @@ for (const [size, bytes] of [
   pair("binary", Binary.make(Conversation), plain)
   pair("zstd", Compressed.make(Conversation, { minBytes: 0 }), zstd)
   pair("encrypted", Encrypted.make(Conversation, { current: "k", keys: { k: key } }), {
-    ...plain,
-    encode: encrypt
+    encode: encrypt,
+    decode: () => JSON.parse(decrypt(secret)),
+    words: " and AES"
   })
   pair("versions", versioned, plain)
   bench(

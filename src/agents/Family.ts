@@ -65,6 +65,9 @@ export interface StateStore<in out S> {
 
 const Prototype = { ...Pipeable.Prototype, [TypeId]: TypeId } as const
 
+const fromMembers = <S>(members: Omit<Family<S>, keyof Pipeable.Pipeable | typeof TypeId>): Family<S> =>
+  Object.assign(Object.create(Prototype) as typeof Prototype, members)
+
 /** Derives every operation of a family from a state store, once. @internal */
 export const fromStateStore = <S>(options: {
   readonly name: string
@@ -90,7 +93,7 @@ export const fromStateStore = <S>(options: {
     return Effect.void
   }
 
-  const family: Omit<Family<S>, keyof Pipeable.Pipeable | typeof TypeId> = {
+  const family: Family<S> = fromMembers({
     name,
     codec,
     claims,
@@ -139,8 +142,8 @@ export const fromStateStore = <S>(options: {
       }),
     has: (key) => DataAgent.exists(family.at(key)),
     query: query === undefined ? undefined : (plan) => open(() => query(plan))
-  }
-  return Object.assign(Object.create(Prototype) as typeof Prototype, family)
+  })
+  return family
 }
 
 // A key that cannot be stored has no state, and refuses one.
@@ -237,12 +240,16 @@ export const mapAgents: {
   <S>(self: Family<S>, f: (agent: DataAgent.DataAgent<S>) => DataAgent.DataAgent<S>): Family<S>
 } = Function.dual(2, <S>(self: Family<S>, f: (agent: DataAgent.DataAgent<S>) => DataAgent.DataAgent<S>): Family<S> => {
   const at = (key: string) => f(self.at(key))
-  const mapped: Omit<Family<S>, keyof Pipeable.Pipeable | typeof TypeId> = {
-    name: self.name,
-    codec: self.codec,
-    claims: at("").claims,
-    at,
-    keys: self.keys,
+  return fromAgents({ name: self.name, codec: self.codec, claims: at("").claims, at, keys: self.keys })
+})
+
+/** A family of given agents: what a combinator over families is made with. Batches go through them, where none are given. @internal */
+export const fromAgents = <S>(
+  members: Pick<Family<S>, "name" | "codec" | "claims" | "at" | "keys"> &
+    Partial<Pick<Family<S>, "loadMany" | "saveMany" | "deleteMany" | "has" | "query">>
+): Family<S> => {
+  const { at } = members
+  return fromMembers<S>({
     loadMany: (keys) =>
       Effect.gen(function* () {
         const states = new Map<string, S>()
@@ -254,10 +261,10 @@ export const mapAgents: {
       }),
     saveMany: (states) => Effect.forEach(new Map(states), ([key, state]) => at(key).save(state), { discard: true }),
     deleteMany: (keys) => Effect.forEach(new Set(keys), (key) => at(key).delete, { discard: true }),
-    has: (key) => DataAgent.exists(at(key))
-  }
-  return Object.assign(Object.create(Prototype) as typeof Prototype, mapped)
-})
+    has: (key) => DataAgent.exists(at(key)),
+    ...members
+  })
+}
 
 /** The agent of one key. */
 export const at: {

@@ -17,7 +17,7 @@
  * disks only: locks tell who is dead by looking at the processes of this machine.
  */
 import { type Context, Effect, type FileSystem, Layer, type Scope } from "effect"
-import { type Codec, json } from "../schema/Codec.ts"
+import { bind, type Codec, json } from "../schema/Codec.ts"
 import type { Claims } from "./Claims.ts"
 import * as DataAgent from "./DataAgent.ts"
 import * as Family from "./Family.ts"
@@ -145,7 +145,10 @@ const codecOf = <S>(schema: DataAgent.Options<S>["schema"]): Codec<S> =>
 const opening = <S>(name: string, path: string, codec: Codec<S>, options: CommonOptions<S>) => {
   const { compression = "none", edits = "refuse", history, sharing = "process" } = options
   // Decoded and encoded again, so that what is stored is as this codec would have stored it.
-  const adopt: Writing["adopt"] = (payload) => Effect.flatMap(codec.decode(payload), codec.encode)
+  const adopt: Writing["adopt"] = (payload, where) => {
+    const bound = bind(codec, where)
+    return Effect.flatMap(bound.decode(payload), bound.encode)
+  }
   const retention = Retention.of(history)
   const writing: Writing = { codec, retention, compression, adopt: edits === "adopt" ? adopt : undefined }
   return { name, path, sharing, writing }

@@ -14,19 +14,21 @@
  * - `dot`: the dot product
  * - `euclidean`: minus the distance, so that 0 is best and `minScore: -r` searches a radius r
  */
-import { Context, Effect, Function, Layer, Option, Pipeable, type Schema, type Scope } from "effect"
+import { Context, Effect, Function, Layer, type Option, Pipeable, Predicate, type Schema, type Scope } from "effect"
 import { type Claims, weaker } from "./Claims.ts"
 import type { Family } from "./Family.ts"
-import type { AgentClosed, StateNotFound, WriteError } from "./StateError.ts"
+import { check, count, optional, record, rule, text } from "./internal/options.ts"
+import type { AgentClosed, ReadError, StateNotFound, WriteError } from "./StateError.ts"
 import { Embedder } from "./vector/Embedder.ts"
 import type { MakeEngine } from "./vector/Engine.ts"
 import { exact } from "./vector/exact.ts"
+import type { IndexOptions } from "./vector/KeptIndex.ts"
 import { Memory } from "./vector/Memory.ts"
 import type { Query, QueryOptions } from "./vector/Query.ts"
 import type { Metric, Settings, Stored } from "./vector/Stored.ts"
 import type { EmbedderMismatch, EmbeddingFailed, QueryError } from "./vector/VectorError.ts"
 
-export type { Metric, Query, QueryOptions, Settings, Stored }
+export type { IndexOptions, Metric, Query, QueryOptions, Settings, Stored }
 
 const TypeId: unique symbol = Symbol.for("dgents/VectorAgent")
 
@@ -42,7 +44,7 @@ export interface Hit<out A> {
 export type AddError = WriteError | EmbeddingFailed
 
 /** What searching can fail with. */
-export type SearchError = QueryError | EmbeddingFailed | AgentClosed
+export type SearchError = QueryError | EmbeddingFailed | StateNotFound | ReadError
 
 /** What opening can fail with, besides the errors of the family's own constructor. */
 export type OpenError = WriteError | EmbedderMismatch | EmbeddingFailed
@@ -55,6 +57,8 @@ export interface VectorAgent<in out A> extends Pipeable.Pipeable {
   /** How the vectors of this memory are made and compared. */
   readonly settings: Settings
   readonly size: Effect.Effect<number, AgentClosed>
+  /** Takes in what other processes have written to the family since it was last read; done at open. */
+  readonly refresh: Effect.Effect<void, ReadError>
   /** Adds an item, or replaces the one under this id. Found as soon as it is acknowledged. An id is any string. */
   readonly add: (id: string, item: A) => Effect.Effect<void, AddError>
   /**
@@ -68,11 +72,11 @@ export interface VectorAgent<in out A> extends Pipeable.Pipeable {
   readonly remove: (id: string) => Effect.Effect<void, WriteError>
   /** Removes many items, in one `deleteMany` of the family. */
   readonly removeMany: (ids: Iterable<string>) => Effect.Effect<void, WriteError>
-  readonly get: (id: string) => Effect.Effect<Option.Option<A>, AgentClosed>
+  readonly get: (id: string) => Effect.Effect<Option.Option<A>, ReadError>
   /** All ids, in no particular order. */
   readonly ids: Effect.Effect<ReadonlyArray<string>, AgentClosed>
   /** All items with their ids, in no particular order. */
-  readonly entries: Effect.Effect<ReadonlyArray<readonly [id: string, item: A]>, AgentClosed>
+  readonly entries: Effect.Effect<ReadonlyArray<readonly [id: string, item: A]>, ReadError>
   /** The best hits, best first. An empty memory, or `k: 0`, gives none, and embeds nothing. */
   readonly search: (query: Query<A>) => Effect.Effect<ReadonlyArray<Hit<A>>, SearchError>
 }
@@ -101,6 +105,21 @@ export interface Options<A, E, R> {
   readonly metric?: Metric | undefined
   /** What ranks the vectors. Default: the exact engine. */
   readonly engine?: MakeEngine | undefined
+  /**
+   * Keeps the index in a file, so that opening reads only the items that have changed since it was saved. Items are then not
+   * held in memory: `get`, `entries` and hits are read from the family. It takes an engine that can, such as usearch.
+   */
+  readonly index?: IndexOptions | undefined
+}
+
+const rules = {
+  index: optional(
+    record({
+      path: text,
+      every: optional(count),
+      progress: optional(rule("a function of how many are done, and of how many", Predicate.isFunction))
+    })
+  )
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -120,6 +139,7 @@ export const make = <A, E, R>(
   options: Options<A, E, R>
 ): Effect.Effect<VectorAgent<A>, E | OpenError, R | Scope.Scope | Embedder> =>
   Effect.gen(function* () {
+    yield* check(options, rules)
     const memory = yield* Memory.open({
       ...options,
       embedder: yield* Embedder,
@@ -131,14 +151,15 @@ export const make = <A, E, R>(
       claims: claims(memory.family.claims),
       settings: memory.settings,
       size: memory.whenOpen(() => Effect.succeed(memory.size)),
+      refresh: memory.whenOpen(() => memory.refresh),
       add: (id, item) => memory.whenOpen(() => memory.add([[id, item]])),
       addMany: (entries) => memory.whenOpen(() => memory.add(entries)),
       update: (id, f) => memory.whenOpen(() => memory.update(id, f)),
       remove: (id) => memory.whenOpen(() => memory.remove([id])),
       removeMany: (ids) => memory.whenOpen(() => memory.remove(ids)),
-      get: (id) => memory.whenOpen(() => Effect.succeed(Option.fromUndefinedOr(memory.get(id)))),
+      get: (id) => memory.whenOpen(() => memory.get(id)),
       ids: memory.whenOpen(() => Effect.succeed(memory.ids())),
-      entries: memory.whenOpen(() => Effect.succeed(memory.entries())),
+      entries: memory.whenOpen(() => memory.entries()),
       search: (query) => memory.whenOpen(() => memory.search(query))
     }
     return Object.assign(Object.create(Prototype) as typeof Prototype, agent)
@@ -201,8 +222,8 @@ export const removeMany: {
 
 /** The item under an id. */
 export const get: {
-  (id: string): <A>(self: VectorAgent<A>) => Effect.Effect<Option.Option<A>, AgentClosed>
-  <A>(self: VectorAgent<A>, id: string): Effect.Effect<Option.Option<A>, AgentClosed>
+  (id: string): <A>(self: VectorAgent<A>) => Effect.Effect<Option.Option<A>, ReadError>
+  <A>(self: VectorAgent<A>, id: string): Effect.Effect<Option.Option<A>, ReadError>
 } = Function.dual(2, <A>(self: VectorAgent<A>, id: string) => self.get(id))
 
 /** The best hits, best first. */

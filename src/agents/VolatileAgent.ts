@@ -150,6 +150,7 @@ class Memory<in out S> {
     const cells = this.#cells
     const hand = (kept: Revision.Revisioned<Owned<S>>) => this.#hand(where, kept)
     return {
+      entries: "states",
       read: Effect.suspend(() => {
         const kept = this.#use(key)?.revisions.at(-1)
         return kept === undefined ? Effect.succeed(Option.none()) : Effect.map(hand(kept), Option.some)

@@ -6,6 +6,7 @@
  */
 import { Cause, type Effect, Exit, Option, Schema, SchemaAST, type SchemaIssue } from "effect"
 import { mayChange } from "./internal/ambiguity.ts"
+import { codecError } from "./internal/codecError.ts"
 import { explain } from "./internal/explain.ts"
 import * as FastPath from "./internal/fastPath.ts"
 import { fingerprint } from "./internal/fingerprint.ts"
@@ -35,11 +36,11 @@ export interface CodecError {
   readonly reason: string
 }
 
-const codecError = (reason: string, path: ReadonlyArray<PropertyKey> = []): CodecError => ({
-  _tag: "CodecError",
-  path,
-  reason
-})
+/** Where a state is kept: the name of its agent or family, and its key inside a family. */
+export interface Place {
+  readonly agent: string
+  readonly key?: string | undefined
+}
 
 /** Encodes and decodes states of type `S`. `encode` never keeps a reference to the state that it is given. */
 export interface Codec<in out S> {
@@ -52,7 +53,24 @@ export interface Codec<in out S> {
   readonly decode: (payload: Payload) => Effect.Effect<S, CodecError>
   /** Checks a value against the schema's type side, excess properties included, without encoding it. */
   readonly validate: (state: S) => Effect.Effect<void, CodecError>
+  /**
+   * The codec for the states of one place. With it, agents and families encode and decode by what it answers, so that a
+   * payload can be bound to where it belongs. Without it, the codec is the same everywhere.
+   */
+  readonly at?: ((place: Place) => Codec<S>) | undefined
+  /**
+   * Whether a payload is stored as `encode` would store it now, or in an older way that is merely still read. Without it, all
+   * payloads are. It does not look further than it has to: a payload that is current may still not decode.
+   */
+  readonly isCurrent?: ((payload: Payload) => Effect.Effect<boolean, CodecError>) | undefined
 }
+
+/** The codec for the states of one place. */
+export const bind = <S>(codec: Codec<S>, place: Place): Codec<S> => codec.at?.(place) ?? codec
+
+/** Whether a payload is stored as the codec would store it now. */
+export const isCurrent = <S>(codec: Codec<S>, payload: Payload): Effect.Effect<boolean, CodecError> =>
+  codec.isCurrent?.(payload) ?? Exit.succeed(true)
 
 /** A codec as it is, a schema as compact JSON. What every constructor does with its `schema`. */
 export const toCodec = <S>(schema: Schema.Codec<S, unknown> | Codec<S>): Codec<S> =>

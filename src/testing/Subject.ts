@@ -40,7 +40,7 @@ export interface Subject<in out S> {
     | undefined
   /** Where another process can import this subject from; with it the laws of kills and of several processes are run. */
   readonly module?: Module | undefined
-  /** Whether what is stored is a log, whose torn tail is cut off: a truncation may then leave an earlier state, or none. */
+  /** Whether what is stored is a log, whose torn tail is cut off: damage at its end may then leave an earlier state, or none. */
   readonly log?: boolean | undefined
 }
 

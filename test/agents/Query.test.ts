@@ -1,5 +1,6 @@
 import { expect, it } from "@effect/vitest"
-import { Codec, Family, Query, VolatileAgent } from "dgents"
+import { Encrypted, Family, Query, SqlAgent, SqlDriver, VolatileAgent } from "dgents"
+import { SqliteDriver } from "dgents/sqlite"
 import { Effect, Exit, Option, Schema, SchemaTransformation, Stream } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -325,11 +326,27 @@ it.effect("a field of one query is not taken for one of another", () =>
   })
 )
 
-it.effect("states that are not stored as JSON are refused, not misread", () =>
+it.effect("states that are not stored as plain JSON are looked through as they are loaded", () =>
   Effect.gen(function* () {
-    const json = Codec.json(Person)
-    const family = yield* VolatileAgent.family<Person>({ name: "people", schema: { ...json, format: "json+gzip" } })
-    expect(yield* refusal(Query.run(family))).toContain('stored in the format "json+gzip"')
+    const schema = Encrypted.make(Person, { current: "a", keys: { a: new Uint8Array(32) } })
+    const family = yield* VolatileAgent.family<Person>({ name: "people", schema })
+    const [an, bo] = [person("An", 20, "Oslo"), person("Bo", 30, undefined)]
+    yield* family.saveMany([
+      ["a", an],
+      ["b", bo]
+    ])
+    expect(yield* Query.run(family, { where: (p) => Query.gt(p.age, 20), select: (p) => p })).toEqual([bo])
+    expect(yield* Query.run(family, { where: (p) => Query.eq(p.address.city, "Oslo"), select: (p) => p })).toEqual([an])
+  })
+)
+
+it.effect("an index on states that are not stored as plain JSON is refused at opening", () =>
+  Effect.gen(function* () {
+    const schema = Encrypted.make(Person, { current: "a", keys: { a: new Uint8Array(32) } })
+    const driver = yield* SqliteDriver.make({ filename: ":memory:" })
+    const opening = SqlAgent.family({ name: "people", schema, indexes: (p) => [p.name] })
+    const error = yield* Effect.flip(Effect.provideService(opening, SqlDriver, driver))
+    expect(error.message).toContain('stored in the format "json+aes-256-gcm"')
   })
 )
 

@@ -15,7 +15,13 @@ const points: Record<string, ReadonlyArray<string>> = {
   "05-custom-agent.ts": ["scripts against a model", "concurrent increments are all counted"],
   "06-layers.ts": ["buy milk, call Ada", "StateTooLarge"],
   "07-redis-travel.ts": ["ada saw 10 pages", "known by now: Hotel Lisbon", "trending: Lisbon (3), Kyoto (2)"],
-  "08-booking-stream.ts": ["booked Alfama, now null, then Alfama", "'agent-2': 1", "5 Cancelled: nothing booked"]
+  "08-booking-stream.ts": ["booked Alfama, now null, then Alfama", "'agent-2': 1", "5 Cancelled: nothing booked"],
+  "09-schema-evolution.ts": [
+    '"first":"Ada","last":"Lovelace","tags":[]',
+    "rewritten: 1, failed: 1",
+    "repaired: bob, kept"
+  ],
+  "10-collaborative-notes.ts": ["both see the same: true", "line 19, line 20", "ada added line", "bob added line"]
 }
 
 describe("examples", () => {

@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import * as File from "./PersistentAgent.subjects.ts"
 import * as Redis from "./RedisAgent.subjects.ts"
 import * as Sqlite from "./SqlAgent.subjects.ts"
+import * as Streams from "./StreamAgent.subjects.ts"
 
 const kill = "a killed process loses nothing acknowledged"
 const shared = ["several processes keep one history", "increments of several processes are all counted"]
@@ -29,3 +30,7 @@ keeps(Sqlite.accounts, [kill, ...shared])
 keeps(Sqlite.deltas, [kill, ...shared.slice(0, 1)])
 keeps(Redis.accounts, [kill, ...shared])
 keeps(Redis.synced, [kill])
+keeps(Streams.files, [kill])
+keeps(Streams.sharedFiles, [kill, ...shared])
+keeps(Streams.sqlite, [kill, ...shared])
+keeps(Streams.redis, [kill, ...shared])

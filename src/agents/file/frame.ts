@@ -49,7 +49,9 @@ const toMember = (codec: string, payload: Payload): readonly [Member, string] =>
     return ["state64", `"${Buffer.from(buffer, byteOffset, byteLength).toString("base64")}"`]
   }
   // A lone surrogate has no UTF-8 form; JSON.stringify escapes it.
-  return /^json(?:\+|$)/.test(codec) && payload.isWellFormed() ? ["state", payload] : ["stateText", JSON.stringify(payload)]
+  return /^json(?:\+|$)/.test(codec) && payload.isWellFormed()
+    ? ["state", payload]
+    : ["stateText", JSON.stringify(payload)]
 }
 
 const fromMember = (member: Member, value: Buffer): Payload => {

@@ -198,7 +198,10 @@ export class KeyFiles {
     if (writing.adopt === undefined || edited === undefined) return Effect.fail(corruptOf(where, found))
     if (edited.key !== undefined && edited.key !== where.key) return Effect.fail(misplaced(where, found.path))
     return Effect.gen({ self: this }, function* () {
-      const state = yield* Effect.mapError(writing.adopt?.(edited.payload, where) ?? Effect.void, misfit(where, found.path))
+      const state = yield* Effect.mapError(
+        writing.adopt?.(edited.payload, where) ?? Effect.void,
+        misfit(where, found.path)
+      )
       if (state === undefined) return yield* corruptOf(where, found)
       const savedAt = yield* Clock.currentTimeMillis
       yield* this.sync(key)

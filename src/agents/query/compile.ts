@@ -1,5 +1,5 @@
 import { Effect, Exit } from "effect"
-import type { Codec, CodecError } from "../../schema/Codec.ts"
+import { type Codec, type CodecError, json } from "../../schema/Codec.ts"
 import { StateCorrupt } from "../StateError.ts"
 import { condition } from "./condition.ts"
 import type { Order } from "./expressions.ts"
@@ -22,17 +22,16 @@ export interface Subject<in out S> {
   readonly codec: Codec<S>
 }
 
+/** Whether what is stored is the JSON that queries are about, so that a store may look into it. */
+export const isPlain = ({ codec }: { readonly codec: { readonly format: string } }): boolean => codec.format === "json"
+
+/** The JSON that queries are about, whatever the states are stored as. */
+export const plainOf = <S>(subject: Subject<S>): Codec<S> =>
+  isPlain(subject) ? subject.codec : json(subject.codec.schema)
+
 /** Compiles, with what the resolver throws as the failure. */
 export const attempt = <S, A>(subject: Subject<S>, compile: (resolver: Resolver) => A): Exit.Exit<A, QueryInvalid> => {
   const { codec, name } = subject
-  if (codec.format !== "json")
-    return Exit.fail(
-      new QueryInvalid({
-        agent: name,
-        field: [],
-        reason: `its states are stored in the format ${JSON.stringify(codec.format)}, and only JSON can be queried; load the states and filter them`
-      })
-    )
   try {
     return Exit.succeed(compile(new Resolver(name, SchemaFields.of(codec))))
   } catch (error) {
@@ -149,7 +148,7 @@ class Columns {
     const resolved = this.#resolver.field(field)
     if (resolved._tag === "State") {
       const at = this.add({ _tag: "State" })
-      const { codec } = this.#subject
+      const codec = plainOf(this.#subject)
       return (cells) => codec.decode(String(cells[at]))
     }
     const at = this.add(resolved.operand)

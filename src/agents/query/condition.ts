@@ -102,7 +102,8 @@ const scalar = (
   return resolver.refuse(`it is compared with a ${typeof value}, and it is a ${kind === "date" ? "Date" : kind}`, path)
 }
 
-const isoDate = (date: Date): string | undefined => {
+/** A date as it is stored; `undefined` for one that has no order. */
+export const isoDate = (date: Date): string | undefined => {
   const text = Number.isNaN(date.getTime()) ? undefined : date.toISOString()
   return text !== undefined && isOrderedDate(text) ? text : undefined
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import type { Exit } from "effect"
-import { attempt, type Subject } from "./compile.ts"
+import { attempt, isPlain, type Subject } from "./compile.ts"
 import type { Dialect } from "./Dialect.ts"
 import { type Field, type Fields, fields, type Orderable } from "./Field.ts"
 import type { Operand } from "./ir.ts"
@@ -16,14 +16,18 @@ export type Index = ReadonlyArray<Operand & { readonly _tag: "Path" }>
 
 /** The indexes that are declared, checked against the schema. */
 export const indexes = <S>(subject: Subject<S>, declared: Indexes<S>): Exit.Exit<ReadonlyArray<Index>, QueryInvalid> =>
-  attempt(subject, (resolver) =>
-    declared(fields<S>(resolver.root)).map((index) =>
+  attempt(subject, (resolver) => {
+    if (!isPlain(subject))
+      resolver.refuse(
+        `its states are stored in the format ${JSON.stringify(subject.codec.format)}, which a database cannot look into; leave indexes out`
+      )
+    return declared(fields<S>(resolver.root)).map((index) =>
       (isList(index) ? index : [index]).map((field) => {
         const { operand } = resolver.scalar(field, "equality")
         return operand._tag === "Path" ? operand : resolver.refuse("an index is on fields of the state")
       })
     )
-  )
+  })
 
 const isList = (index: Indexed | ReadonlyArray<Indexed>): index is ReadonlyArray<Indexed> => Array.isArray(index)
 

@@ -1,7 +1,7 @@
 /** What a query means, over rows in memory. Every other way of running it answers the same. */
 import { storable } from "../../schema/internal/storable.ts"
 import { stringifyMinusZero } from "../../schema/internal/stringify.ts"
-import { isOrderedDate } from "./condition.ts"
+import { isOrderedDate, isoDate } from "./condition.ts"
 import type { Aggregation, Cell, Cells, Column, Condition, GroupsPlan, Operand, Plan, RowsPlan, Scalar } from "./ir.ts"
 import * as Text from "./text.ts"
 
@@ -64,10 +64,11 @@ const valueOf = (operand: Operand, row: StoredRow): Scalar | undefined => {
   }
 }
 
+// Takes a value as it is stored, and as it is in a state that was decoded: NaN, a Date and a bigint are in no JSON.
 const toScalar = (kind: Operand["kind"], value: unknown): Scalar | undefined => {
   switch (kind) {
     case "number":
-      if (typeof value === "number") return value + 0
+      if (typeof value === "number") return Number.isNaN(value) ? undefined : value + 0
       return value === "Infinity"
         ? Number.POSITIVE_INFINITY
         : value === "-Infinity"
@@ -76,9 +77,12 @@ const toScalar = (kind: Operand["kind"], value: unknown): Scalar | undefined => 
     case "boolean":
       return typeof value === "boolean" ? value : undefined
     case "date":
+      if (value instanceof Date) return isoDate(value)
       return typeof value === "string" && isOrderedDate(value) ? value : undefined
-    case "string":
     case "bigint":
+      if (typeof value === "bigint") return String(value)
+      return typeof value === "string" ? value : undefined
+    case "string":
       return typeof value === "string" ? value : undefined
     case "json":
       return undefined

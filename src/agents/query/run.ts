@@ -1,7 +1,7 @@
 import { Effect, Option, Stream } from "effect"
 import type { Family } from "../Family.ts"
 import { type ReadError, StateCorrupt } from "../StateError.ts"
-import type { Compiled, Subject } from "./compile.ts"
+import { type Compiled, isPlain, plainOf, type Subject } from "./compile.ts"
 import type { Cells, Plan, RowsPlan } from "./ir.ts"
 import { answer, matches, type StoredRow } from "./memory.ts"
 import { SchemaFields } from "./schemaFields.ts"
@@ -23,7 +23,8 @@ export const cells = <S>(family: Family<S>, plan: Plan): Effect.Effect<ReadonlyA
   )
 
 const asked = <S>(family: Family<S>, plan: Plan): Effect.Effect<ReadonlyArray<Cells> | undefined, ReadError> =>
-  family.query?.(plan) ?? Effect.succeed(undefined)
+  // A store sees what is stored, which may be binary, encrypted, or of an older version.
+  (isPlain(family) ? family.query?.(plan) : undefined) ?? Effect.succeed(undefined)
 
 /** The answers of a plan, read. */
 export const run = <S>(family: Family<S>, { plan, read }: Compiled<Plan>): Effect.Effect<Array<unknown>, ReadError> =>
@@ -96,11 +97,12 @@ const stored = <S>(
 
 const encoder = <S>(family: Subject<S>) => {
   const { parse } = SchemaFields.of(family.codec)
+  const codec = plainOf(family)
   return (
     key: string,
     { revision, savedAt, state }: { readonly state: S; readonly revision: number; readonly savedAt: number }
   ): Effect.Effect<StoredRow, StateCorrupt> =>
-    Effect.mapBoth(family.codec.encode(state), {
+    Effect.mapBoth(codec.encode(state), {
       onSuccess: (payload) => {
         const text = typeof payload === "string" ? payload : Buffer.from(payload).toString("utf8")
         return { key, revision, savedAt, payload: text, tree: parse(text) }

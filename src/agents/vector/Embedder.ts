@@ -2,10 +2,14 @@
  * What turns text into vectors: a service, so that a program runs with the built-in one in a test and with a model in
  * production. A memory records the identity of its embedder and refuses to be opened with another.
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import { EmbeddingModel } from "effect/ai/EmbeddingModel"
+import { type CacheOptions, cached } from "./embeddingCache.ts"
 import * as lexicalVector from "./lexical.ts"
+import { type RetryOptions, retrying } from "./retrying.ts"
 import { EmbeddingFailed } from "./VectorError.ts"
+
+export { type CacheOptions, cached, type RetryOptions, retrying }
 
 /** A vector as an embedder may give it. */
 export type EmbeddedVector = Float32Array | ReadonlyArray<number>
@@ -89,3 +93,19 @@ export const layerLexical = (options?: { readonly dimension?: number | undefined
 /** A layer for an embedder over Effect's `EmbeddingModel`. */
 export const layerEmbeddingModel = (options: ModelOptions): Layer.Layer<Embedder, never, EmbeddingModel> =>
   Layer.effect(Embedder, fromEmbeddingModel(options))
+
+/** The embedder that is there, with retries. */
+export const layerRetrying = (options?: RetryOptions): Layer.Layer<Embedder, never, Embedder> =>
+  Layer.effect(
+    Embedder,
+    Effect.map(Embedder, (embedder) => retrying(embedder, options))
+  )
+
+/** The embedder that is there, with a cache. */
+export const layerCached = <E, R>(
+  options: CacheOptions<E, R>
+): Layer.Layer<Embedder, E, Exclude<R, Scope.Scope> | Embedder> =>
+  Layer.effect(
+    Embedder,
+    Effect.flatMap(Embedder, (embedder) => cached(embedder, options))
+  )

@@ -3,6 +3,7 @@
  * compares with every vector; an approximate one fits behind the same interface.
  */
 import type { Effect } from "effect"
+import type { IndexUnsaved, IndexUnusable } from "./IndexError.ts"
 import type { Metric } from "./Stored.ts"
 
 /** An id with its score, higher is better. */
@@ -26,6 +27,12 @@ export interface Engine {
   readonly size: () => number
   /** Adds a vector, or replaces the one under this id. Seen by every search that begins later. */
   readonly set: (id: string, vector: Float32Array) => void
+  /**
+   * Adds many, as `set` does, and lets other fibers run in between. They are seen all at once, by searches that begin after
+   * that, and an interrupt before shows none of them. Of an id given twice the last vector counts. The vectors must not change
+   * meanwhile. Without it, call `set`.
+   */
+  readonly setMany?: (entries: ReadonlyArray<readonly [id: string, vector: Float32Array]>) => Effect.Effect<void>
   /** Forgets an id. It is in no answer that is given later, not even of a search that began before. */
   readonly delete: (id: string) => void
   /**
@@ -39,8 +46,21 @@ export interface Engine {
   ) => Effect.Effect<B>
   /** Makes room for this many vectors in all, so that loading them does not grow step by step. */
   readonly reserve: (size: number) => void
-  /** Forgets everything. */
+  /** Forgets everything, also what is being added or loaded at that moment. */
   readonly clear: () => void
+  /** Keeps the index in a file, where making it again would take long. */
+  readonly index?: IndexFile | undefined
+}
+
+/** An index on disk: what can be made again from the vectors, so that a file that does not fit is no loss but of time. */
+export interface IndexFile {
+  /**
+   * Replaces the file, durably and in one step: whoever reads finds the old one or the new one. It holds the vectors as they
+   * are at the call. The mark comes back from `load`: say in it up to which change of the items the index goes.
+   */
+  readonly save: (path: string, mark: string) => Effect.Effect<void, IndexUnsaved>
+  /** Replaces all that the engine holds by what the file holds, and answers its mark. After a failure nothing has changed. */
+  readonly load: (path: string) => Effect.Effect<string, IndexUnusable>
 }
 
 /** Makes an engine. */

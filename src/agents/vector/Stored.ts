@@ -12,10 +12,18 @@ export interface Settings {
   readonly metric: Metric
 }
 
-/** An entry of the family: an item with its vector as the embedder gave it, or the settings of the memory. */
-export type Stored<A> =
-  | { readonly _tag: "Item"; readonly item: A; readonly vector: Float32Array }
-  | ({ readonly _tag: "Settings" } & Settings)
+/** An item with its vector as the embedder gave it. */
+export interface StoredItem<out A> {
+  readonly _tag: "Item"
+  readonly item: A
+  readonly vector: Float32Array
+}
+
+/**
+ * An entry of the family: an item with its vector, or the settings of the memory, with a name that no
+ * other memory has.
+ */
+export type Stored<A> = StoredItem<A> | ({ readonly _tag: "Settings"; readonly memory?: string } & Settings)
 
 const isBigEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 0
 
@@ -70,6 +78,7 @@ export const Stored = <A>(item: Schema.Codec<A, unknown>): Schema.Codec<Stored<A
   Schema.Union([
     Schema.TaggedStruct("Item", { item, vector: Vector }),
     Schema.TaggedStruct("Settings", {
+      memory: Schema.optionalKey(Schema.String),
       embedder: Schema.String,
       dimension: Schema.Number,
       metric: Schema.Literals(["cosine", "dot", "euclidean"])

@@ -2,7 +2,7 @@
  * What a vector agent can fail with besides the `StateError` union. Messages name the place and the next step, never an
  * item's or a query's content.
  */
-import { Data } from "effect"
+import { Data, type Duration } from "effect"
 import type { Settings } from "./Stored.ts"
 
 /** The embedder failed, or answered something that cannot be used. Nothing was written. */
@@ -12,6 +12,8 @@ export class EmbeddingFailed extends Data.TaggedError("EmbeddingFailed")<{
   readonly reason: string
   /** Whether the same call may succeed later without anybody changing something. */
   readonly retryable: boolean
+  /** How long to wait at least, where a server says so. */
+  readonly retryAfter?: Duration.Duration | undefined
   readonly cause?: unknown
 }> {
   override get message() {

@@ -24,7 +24,11 @@ export const embedAll = (
   )
 }
 
-const embedBatch = (embedder: Shape, texts: ReadonlyArray<string>) =>
+/** The same in one call of the embedder. */
+export const embedBatch = (
+  embedder: Shape,
+  texts: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<Float32Array>, EmbeddingFailed> =>
   Effect.flatMap(embedder.embed(texts), (vectors) => {
     const failed = (reason: string) =>
       Effect.fail(new EmbeddingFailed({ embedder: embedder.identity, reason, retryable: false }))

@@ -20,8 +20,14 @@ const partsWeight = 1.2
 // Marks belong to the letter before them: without them, words of many Indic scripts fall apart.
 const words = /[\p{L}\p{N}\p{M}]+/gu
 
-// From CJK radicals on, scripts pack a syllable or a word into one character, mostly without spaces between words.
-const dense = 0x2e80
+/** The words of a text, without regard to case, width, and how letters are composed. */
+export const wordsOf = (text: string): ReadonlyArray<string> => text.normalize("NFKC").toLowerCase().match(words) ?? []
+
+/** Whether a word is of a script that packs a syllable or a word into one character, mostly without spaces between words. */
+export const isDense = (word: string): boolean => word.charCodeAt(0) >= firstDense
+
+// From CJK radicals on.
+const firstDense = 0x2e80
 
 const wordSeed = 0x811c9dc5
 const partSeed = 0x9747b28c
@@ -47,11 +53,11 @@ const addFeature = (vector: Float64Array, hash: number, weight: number): void =>
 
 const addWord = (vector: Float64Array, word: string, weight: number): void => {
   const n = word.length
-  const isDense = word.charCodeAt(0) >= dense
+  const packed = isDense(word)
   // Every start gives a short n-gram and the longer one that extends it; the ends of a word count as characters.
-  const short = isDense ? 1 : 3
-  const first = isDense ? 0 : -1
-  const last = isDense ? n : n + 1
+  const short = packed ? 1 : 3
+  const first = packed ? 0 : -1
+  const last = packed ? n : n + 1
   const count = Math.max(0, last - first - short + 1) + Math.max(0, last - first - short)
   const partWeight = count === 0 ? 0 : (weight * partsWeight) / Math.sqrt(count)
   const unitAt = (i: number): number => (i < 0 || i >= n ? boundary : word.charCodeAt(i))
@@ -69,7 +75,7 @@ const addWord = (vector: Float64Array, word: string, weight: number): void => {
 /** The unit vector of a text; the zero vector when it holds no letter and no digit. */
 export const embed = (text: string, dimension: number): Float32Array => {
   const counts = new Map<string, number>()
-  for (const word of text.normalize("NFKC").toLowerCase().match(words) ?? []) {
+  for (const word of wordsOf(text)) {
     counts.set(word, (counts.get(word) ?? 0) + 1)
   }
   const vector = new Float64Array(dimension)

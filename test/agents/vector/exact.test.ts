@@ -1,10 +1,26 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import type { Match, Request } from "../../../src/agents/vector/Engine.ts"
-import { make } from "../../../src/agents/vector/exact.ts"
+import { ExactIndex, type ExactOptions } from "../../../src/agents/vector/ExactIndex.ts"
+import { engine } from "../../../src/agents/vector/exact.ts"
 import type { Metric } from "../../../src/agents/vector/Stored.ts"
+import { Turns } from "../../../src/agents/vector/turns.ts"
 
 const metrics: ReadonlyArray<Metric> = ["cosine", "dot", "euclidean"]
+
+// The ways in which vectors are kept and compared. Small blocks and small memories, so that few vectors take several.
+const small = { blockRows: 4, memoryBytes: 65_536 }
+const ways: ReadonlyArray<readonly [name: string, options: Partial<ExactOptions>]> = [
+  ["plain", { makeMemory: "none" }],
+  ["plain, in small blocks", { ...small, makeMemory: "none" }],
+  ["floats", small],
+  ["codes", { ...small, hasCodes: true }],
+  ["floats as they come", {}],
+  ["codes as they come", { hasCodes: true }]
+]
+// A turn that is always over after one block.
+const impatient = () => new Turns(0)
+const make = (options: ExactOptions) => new ExactIndex(options)
 
 const random = (seed: number) => {
   let state = seed
@@ -52,8 +68,9 @@ for (const metric of metrics) {
       for (let seed = 1; seed <= 150; seed++) {
         const next = random(seed)
         const dimension = 1 + Math.floor(next() * 9)
-        // Every other engine yields after each few rows.
-        const engine = make({ dimension, metric, yieldAfter: seed % 2 === 0 ? dimension * 7 : undefined })
+        const [, way] = ways[seed % ways.length] ?? []
+        // Every other one lets others run after each block.
+        const engine = make({ dimension, metric, ...way, turns: seed % 4 < 2 ? impatient() : undefined })
         const model = new Map<string, Float32Array>()
         for (let i = 0; i < 120; i++) {
           const id = String(Math.floor(next() * 60))
@@ -92,12 +109,16 @@ for (const metric of metrics) {
 
 it.effect("equal vectors rank by id, whatever the order of insertion", () =>
   Effect.gen(function* () {
-    for (const metric of metrics) {
-      const engine = make({ dimension: 3, metric })
-      for (const id of ["c", "a", "e", "b", "d"]) engine.set(id, Float32Array.of(0.1, 0.7, 0.3))
-      const found = yield* search(engine, Float32Array.of(0.3, 0.2, 0.1), { k: 3, minScore: Number.NEGATIVE_INFINITY })
-      expect(found.map(({ id }) => id)).toEqual(["a", "b", "c"])
-    }
+    for (const metric of metrics)
+      for (const [, way] of ways) {
+        const engine = make({ dimension: 3, metric, ...way })
+        for (const id of ["c", "a", "e", "b", "d"]) engine.set(id, Float32Array.of(0.1, 0.7, 0.3))
+        const found = yield* search(engine, Float32Array.of(0.3, 0.2, 0.1), {
+          k: 3,
+          minScore: Number.NEGATIVE_INFINITY
+        })
+        expect(found.map(({ id }) => id)).toEqual(["a", "b", "c"])
+      }
   })
 )
 
@@ -123,18 +144,24 @@ it.effect("a cosine is never above 1, and the zero vector scores 0 on either sid
 
 it.effect("a filter is asked for candidates only, and k answers come whenever k items pass", () =>
   Effect.gen(function* () {
-    const engine = make({ dimension: 1, metric: "dot" })
-    for (let i = 0; i < 2500; i++) engine.set(String(i), Float32Array.of(2499 - i))
-    let asked = 0
-    const accept = (id: string) => {
-      asked++
-      return Number(id) % 100 === 99
+    for (const [, way] of ways) {
+      const engine = make({ dimension: 1, metric: "dot", ...way })
+      for (let i = 0; i < 2500; i++) engine.set(String(i), Float32Array.of(2499 - i))
+      let asked = 0
+      const accept = (id: string) => {
+        asked++
+        return Number(id) % 100 === 99
+      }
+      const found = yield* search(engine, Float32Array.of(1), { k: 5, minScore: Number.NEGATIVE_INFINITY, accept })
+      expect(found.map(({ id }) => id)).toEqual(["99", "199", "299", "399", "499"])
+      asked = 0
+      yield* search(engine, Float32Array.of(-1), {
+        k: 3,
+        minScore: Number.NEGATIVE_INFINITY,
+        accept: () => ++asked > 0
+      })
+      expect(asked).toBe(3)
     }
-    const found = yield* search(engine, Float32Array.of(1), { k: 5, minScore: Number.NEGATIVE_INFINITY, accept })
-    expect(found.map(({ id }) => id)).toEqual(["99", "199", "299", "399", "499"])
-    asked = 0
-    yield* search(engine, Float32Array.of(-1), { k: 3, minScore: Number.NEGATIVE_INFINITY, accept: () => ++asked > 0 })
-    expect(asked).toBe(3)
   })
 )
 
@@ -142,7 +169,13 @@ it.effect("a long scan lets others write, misses nothing that was there all alon
   Effect.gen(function* () {
     for (let seed = 1; seed <= 60; seed++) {
       const next = random(seed)
-      const engine = make({ dimension: 2, metric: "dot", yieldAfter: 20 })
+      const engine = make({
+        ...ways[seed % ways.length]?.[1],
+        dimension: 2,
+        metric: "dot",
+        blockRows: 8,
+        turns: impatient()
+      })
       const vectors = new Map(
         Array.from({ length: 200 }, (_, i) => [`n${i}`, Float32Array.of(Math.floor(next() * 50), 1)] as const)
       )
@@ -183,12 +216,26 @@ it.effect("equal vectors have equal scores wherever they lie, so that ties come 
         const next = random(dimension)
         const vector = Float32Array.from({ length: dimension }, () => next() - 0.5)
         const query = Float32Array.from({ length: dimension }, () => next() - 0.5)
-        const engine = make({ metric, dimension })
-        // Rows are scored four at a time, and those that remain one by one.
-        for (const id of ["g", "c", "a", "f", "b", "e", "d"]) engine.set(id, vector)
-        const found = yield* search(engine, query, { k: 7, minScore: Number.NEGATIVE_INFINITY })
-        expect(found.map(({ id }) => id).join("")).toBe("abcdefg")
-        expect(new Set(found.map(({ score }) => score)).size).toBe(1)
+        for (const [, way] of ways) {
+          const engine = make({ metric, dimension, ...way })
+          // Rows are scored four at a time, and those that remain one by one.
+          for (const id of ["g", "c", "a", "f", "b", "e", "d"]) engine.set(id, vector)
+          const found = yield* search(engine, query, { k: 7, minScore: Number.NEGATIVE_INFINITY })
+          expect(found.map(({ id }) => id).join("")).toBe("abcdefg")
+          expect(new Set(found.map(({ score }) => score)).size).toBe(1)
+        }
       }
+  })
+)
+
+it.effect("an option that does not exist is refused at once, and says what there is", () =>
+  Effect.gen(function* () {
+    // Sound: plain JavaScript can say so.
+    const error = yield* Effect.flip(engine({ quantization: "int4" as "int8" }))
+    expect(error._tag).toBe("StorageUnavailable")
+    expect(error.message).toContain('"none" or "int8"')
+    const made = (yield* engine({ quantization: "int8" }))({ dimension: 2, metric: "cosine" })
+    made.set("a", Float32Array.of(1, 2))
+    expect(made.size()).toBe(1)
   })
 )

@@ -175,6 +175,29 @@ export const headAt = (text: string, index: number, chain: number): Head | undef
   }
 }
 
+const linkMark = ',"link":"'
+const linkLength = `${linkMark}00000000"`.length
+const moreMark = ',"more":'
+const typeMark = ',"type":"'
+
+/** What a scan wants of most lines. */
+export type Skimmed = Pick<Head, "at" | "more"> & { readonly hasLink: boolean }
+
+/** The same for the event of a position that is not the last of an append with an id, in a fraction of the time; else undefined. */
+export const skimAt = (text: string, index: number, position: number): Skimmed | undefined => {
+  const start = `{"position":${position},"at":`
+  if (!text.startsWith(start, index)) return undefined
+  const at = index + start.length
+  const behindAt = text.indexOf(",", at)
+  const hasLink = text.startsWith(linkMark, behindAt)
+  const behindLink = hasLink ? behindAt + linkLength : behindAt
+  const hasMore = text.startsWith(moreMark, behindLink)
+  const behindMore = hasMore ? text.indexOf(",", behindLink + moreMark.length) : behindLink
+  if (!text.startsWith(typeMark, behindMore)) return undefined
+  const more = hasMore ? Number(text.slice(behindLink + moreMark.length, behindMore)) : 0
+  return { at: Number(text.slice(at, behindAt)), more, hasLink }
+}
+
 /** What JSON text says; none when it is not as it was written, which its line's sum tells. */
 const textOf = (json: string): string | undefined => {
   try {
@@ -196,7 +219,6 @@ export const intactAlone = (bytes: Buffer, start: number, end: number, chain: nu
   return head?.link !== undefined && sumOf(line, head.link) !== undefined ? head : undefined
 }
 
-const typeMark = ',"type":"'
 const dataMark = '","data":'
 
 const types = new Map<string, string>()

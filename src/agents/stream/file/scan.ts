@@ -42,23 +42,27 @@ export const scan = (
       const bytes = yield* wholeLines(pages, offset, chunk)
       const good = Line.intact(bytes, sum)
       const text = bytes.toString("utf8", 0, good.length)
+      // Then an index of the text is an offset too.
+      const isAscii = text.length === good.length
       let index = 0
       for (let start = 0; start < good.length; ) {
-        const end = bytes.indexOf(Line.newline, start) + 1
-        const head = Line.headAt(text, index, header.chain)
-        if (head === undefined || head.position !== last + 1 || (head.link === undefined) !== more > 0)
+        const end = (isAscii ? text.indexOf("\n", start) : bytes.indexOf(Line.newline, start)) + 1
+        const skimmed = Line.skimAt(text, index, last + 1)
+        const head = skimmed === undefined ? Line.headAt(text, index, header.chain) : undefined
+        const line = skimmed ?? (head && { ...head, hasLink: head.link !== undefined })
+        if (line === undefined || (head && head.position !== last + 1) || line.hasLink !== (more === 0))
           return yield* corrupt(pages, offset + start, `it is not the event of position ${last + 1}`)
-        last = head.position
-        at = head.at
-        more = head.more
-        if (head.id !== undefined) named.push([head.id, { first: last + 1 - head.of, last }])
+        last++
+        at = line.at
+        more = line.more
+        if (head?.id !== undefined) named.push([head.id, { first: last + 1 - head.of, last }])
         if (more === 0) {
           for (const one of named) each(one)
           named = []
           tail = { offset: offset + end, sum: Line.sumIn(bytes, end), last, at }
         }
         start = end
-        index = text.length === good.length ? end : text.indexOf("\n", index) + 1
+        index = isAscii ? end : text.indexOf("\n", index) + 1
       }
       offset += good.length
       sum = good.sum

@@ -71,11 +71,11 @@ export class Streams {
       if (this.sharing === "host") {
         yield* this.#disk.mark(join(this.directory, Names.markOf(Names.marked(Names.family))))
         // Whoever has the directory alone holds this one all the time.
-        yield* lock.withLock(Effect.void)
+        yield* lock.withLock(this.#sharers)
         return
       }
       yield* lock.acquire
-      const other = yield* this.#sharedBy
+      const [other] = yield* this.#sharers
       if (other !== undefined) {
         const advice = "close it there, or open it so here too"
         return yield* refuse(`process ${other} has it open with sharing: "host" (${this.directory}); ${advice}`)
@@ -93,18 +93,19 @@ export class Streams {
     )
   }
 
-  /** A process that has the directory open to be shared. The marks of the dead are removed. */
-  get #sharedBy(): Effect.Effect<number | undefined, IoError> {
+  /** The processes that have the directory open to be shared. The marks of the dead are removed. */
+  get #sharers(): Effect.Effect<ReadonlyArray<number>, IoError> {
     return Effect.gen({ self: this }, function* () {
+      const sharers: Array<number> = []
       for (const name of yield* this.#disk.list(this.directory)) {
         const owned = Names.parseOwned(Names.family, name)
         if (owned === undefined) continue
         const path = join(this.directory, name)
         const isUsed = Owner.isHere(owned.owner) ? isBeingWritten(path) : Owner.lifeOf(owned.owner) !== "dead"
-        if (isUsed && owned.kind === "open") return owned.owner.pid
         if (!isUsed) yield* Effect.ignore(this.#disk.remove(path))
+        else if (owned.kind === "open") sharers.push(owned.owner.pid)
       }
-      return undefined
+      return sharers
     })
   }
 

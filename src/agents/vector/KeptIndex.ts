@@ -1,0 +1,219 @@
+/**
+ * The index of a memory in a file. The items are the truth and the file is a shortcut: it says for each vector which item it
+ * was made from, as `stamps.ts` tells items apart, and of which memory. What it says is compared with the items whenever it is
+ * opened, so that any file, also an older copy or another memory's, costs no more than the time of reading items again.
+ */
+import { Effect, Iterable, Predicate, References, type Scope, Semaphore } from "effect"
+import { StorageUnavailable } from "../StateError.ts"
+import type { Engine, IndexFile } from "./Engine.ts"
+import { IndexUnusable } from "./IndexError.ts"
+import { isSame, type Stamp } from "./stamps.ts"
+
+/** The option `index` of a vector agent. */
+export interface IndexOptions {
+  /** The file. One for each memory and process; its directory must exist. */
+  readonly path: string
+  /**
+   * After how many changes it is saved, besides at the end of the scope: a whole number from 1, or `Infinity` for only then.
+   * What a killed process had not saved is read again from the items at the next open. Default: 10 000.
+   */
+  readonly every?: number | undefined
+  /** Told, while items that the file does not have as they are now are read, how many of them have been. */
+  readonly progress?: ((done: number, total: number) => void) | undefined
+}
+
+/** All ids of a file, and what their vectors were made from: revision 0 where that was not known for certain. */
+interface Mark {
+  readonly format: typeof format
+  readonly memory: string
+  readonly ids: ReadonlyArray<string>
+  readonly revisions: ReadonlyArray<number>
+  readonly times: ReadonlyArray<number>
+}
+
+const format = "dgents-memory-1"
+
+const markOf = (text: string): Mark | undefined => {
+  try {
+    const mark: unknown = JSON.parse(text)
+    // Sound: the checksum of the file says that this is what was written, and the format that it was written here.
+    return Predicate.hasProperty(mark, "format") && mark.format === format ? (mark as Mark) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The index of a memory of this name, in messages, and of this one, in files. It is empty until it is loaded. */
+export const make = (
+  name: string,
+  memory: string,
+  engine: Engine,
+  options: IndexOptions
+): Effect.Effect<KeptIndex, StorageUnavailable, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) => {
+    const file = engine.index
+    const reason = "the option index needs an engine that keeps its index in a file; give one, or leave the option out"
+    return file === undefined
+      ? Effect.fail(new StorageUnavailable({ agent: name, operation: "open", reason, retryable: false }))
+      : Effect.succeed(new KeptIndex(name, memory, engine, file, options, scope))
+  })
+
+export class KeptIndex {
+  readonly options: IndexOptions
+  readonly #name: string
+  readonly #memory: string
+  readonly #engine: Engine
+  readonly #file: IndexFile
+  readonly #scope: Scope.Scope
+  readonly #every: number
+  /** What each vector in the engine was made from, as far as that is known. */
+  readonly #stamps = new Map<string, Stamp>()
+  /** Changes since a save was last begun. */
+  #changes = 0
+  /** What changes is added to these. */
+  readonly #watching = new Set<Set<string>>()
+  readonly #oneAtATime = Semaphore.makeUnsafe(1)
+  #isDue = false
+  #hasFailed = false
+
+  constructor(
+    name: string,
+    memory: string,
+    engine: Engine,
+    file: IndexFile,
+    options: IndexOptions,
+    scope: Scope.Scope
+  ) {
+    this.options = options
+    this.#name = name
+    this.#memory = memory
+    this.#engine = engine
+    this.#file = file
+    this.#scope = scope
+    this.#every = options.every ?? 10_000
+  }
+
+  get size(): number {
+    return this.#stamps.size
+  }
+
+  ids(): IterableIterator<string> {
+    return this.#stamps.keys()
+  }
+
+  has(id: string): boolean {
+    return this.#stamps.has(id)
+  }
+
+  /** The ids whose vectors were not made from these items, or for certain; also those that have no item any more. */
+  stale(items: ReadonlyMap<string, Stamp>): ReadonlyArray<string> {
+    const stale: Array<string> = []
+    for (const [id, stamp] of items) if (!isSame(this.#stamps.get(id), stamp)) stale.push(id)
+    for (const id of this.#stamps.keys()) if (!items.has(id)) stale.push(id)
+    return stale
+  }
+
+  // The engine is told by the memory; these come in the same instant.
+
+  set(id: string, stamp: Stamp | undefined): void {
+    this.#stamps.set(id, stamp ?? { revision: 0, savedAt: 0 })
+    this.#changed(id)
+  }
+
+  delete(id: string): void {
+    if (this.#stamps.delete(id)) this.#changed(id)
+  }
+
+  clear(): void {
+    this.#stamps.clear()
+  }
+
+  #changed(id: string): void {
+    this.#changes++
+    for (const changed of this.#watching) changed.add(id)
+  }
+
+  /** Runs an effect again for as long as one of the ids that it answers with changed meanwhile, though not forever. */
+  unchanged<B, E>(effect: Effect.Effect<B, E>, idsOf: (answer: B) => Iterable<string>): Effect.Effect<B, E> {
+    const attempt = (left: number): Effect.Effect<B, E> =>
+      Effect.suspend(() => {
+        const changed = new Set<string>()
+        this.#watching.add(changed)
+        const watched = Effect.ensuring(
+          effect,
+          Effect.sync(() => this.#watching.delete(changed))
+        )
+        return Effect.flatMap(watched, (answer) =>
+          left > 0 && Iterable.some(idsOf(answer), (id) => changed.has(id)) ? attempt(left - 1) : Effect.succeed(answer)
+        )
+      })
+    return attempt(16)
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // The file
+
+  /** Fills the engine from the file; leaves it empty where the file is of no use. */
+  readonly load: Effect.Effect<void> = Effect.suspend(() => {
+    const { path } = this.options
+    const loaded = Effect.flatMap(this.#file.load(path), (text) => {
+      const mark = markOf(text)
+      if (mark === undefined) return Effect.fail(this.#unusable("it is not that of a memory"))
+      if (mark.memory !== this.#memory) return Effect.fail(this.#unusable("it belongs to another memory"))
+      for (const [i, id] of mark.ids.entries())
+        this.#stamps.set(id, { revision: mark.revisions[i] ?? 0, savedAt: mark.times[i] ?? 0 })
+      // An id with a stamp and without a vector would never be found.
+      return this.#stamps.size === this.#engine.size()
+        ? Effect.void
+        : Effect.fail(this.#unusable("its vectors are not those that it names"))
+    })
+    return Effect.catch(loaded, (error) => {
+      this.#engine.clear()
+      this.#stamps.clear()
+      return error.kind === "absent" ? Effect.void : Effect.logWarning(`Memory "${this.#name}": ${error.message}`)
+    })
+  })
+
+  #unusable(reason: string): IndexUnusable {
+    return new IndexUnusable({ path: this.options.path, kind: "other", reason })
+  }
+
+  /** Saves in the background once enough has changed. */
+  readonly saveIfDue: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.#changes < this.#every || this.#isDue) return Effect.void
+    this.#isDue = true
+    return Effect.asVoid(Effect.forkIn(this.save, this.#scope))
+  })
+
+  /** Saves what has changed. A failure is logged: it costs no item, only time at the next open. */
+  readonly save: Effect.Effect<void> = Effect.suspend(() => {
+    const changes = this.#changes
+    this.#isDue = false
+    if (changes === 0 && !this.#hasFailed) return Effect.void
+    this.#changes = 0
+    this.#hasFailed = false
+    // Nothing may change between the mark and the vectors: no turn of other fibers in between.
+    const saved = Effect.suspend(() => this.#file.save(this.options.path, this.#mark()))
+    return Effect.catch(Effect.provideService(saved, References.PreventSchedulerYield, true), (error) => {
+      this.#hasFailed = true
+      return Effect.logWarning(`Memory "${this.#name}": ${error.message}`)
+    })
+  }).pipe((save) => this.unsaved(save))
+
+  /** Runs an effect while nothing is saved. */
+  unsaved<B>(effect: Effect.Effect<B>): Effect.Effect<B> {
+    return this.#oneAtATime.withPermits(1)(effect)
+  }
+
+  #mark(): string {
+    const stamps = [...this.#stamps.values()]
+    const mark: Mark = {
+      format,
+      memory: this.#memory,
+      ids: [...this.#stamps.keys()],
+      revisions: stamps.map(({ revision }) => revision),
+      times: stamps.map(({ savedAt }) => savedAt)
+    }
+    return JSON.stringify(mark)
+  }
+}

@@ -1,0 +1,299 @@
+/**
+ * An engine over a library of approximate search. The library proposes candidates; what is answered is scored again from the
+ * vectors themselves, so that scores, their order and ties are those of the exact engine.
+ *
+ * - Promises: what `Engine` says, whatever the library does. It answers k matches whenever k pass; which ones is up to the
+ *   recall of the library. It compares with every vector instead where that is no slower or the library cannot tell:
+ *   few vectors, a large k, a filter that few pass, more equal scores than candidates, a library that fails.
+ * - Costs: 4 bytes a number for the vectors, besides what the library holds of them. Writing is a copy; the library takes
+ *   vectors in the background, in steps of milliseconds, and until then they are compared one by one.
+ * - Fails: never; a file of an index, with `IndexUnusable` and `IndexUnsaved`.
+ */
+import { Effect } from "effect"
+import type { Engine, IndexFile, Match, Request } from "../Engine.ts"
+import { dot, type ScoreRows } from "../kernels.ts"
+import type { Metric } from "../Stored.ts"
+import { TopK } from "../topK.ts"
+import { turns } from "../turns.ts"
+import { filed } from "./filed.ts"
+import type { Labelled, Slot } from "./labelled.ts"
+import type { NativeKind } from "./NativeIndex.ts"
+import { Rows } from "./rows.ts"
+import { Scorer, scan, scorers } from "./scan.ts"
+import { Upkeep } from "./upkeep.ts"
+
+/** What `make` takes. */
+export interface Options {
+  readonly dimension: number
+  readonly metric: Metric
+  readonly kind: NativeKind
+  /**
+   * The most candidates to ask the library for, where there are so many vectors: beyond it, comparing with all of them takes no
+   * longer. Default: one in 20, and 2048 at most, which keeps the event loop for some 10 ms.
+   */
+  readonly mostCandidates?: ((size: number) => number) | undefined
+  /** Below this much waste the library's index is not made anew. Default: 1024. */
+  readonly leastWaste?: number | undefined
+}
+
+// Vectors that are compared one by one, besides the candidates, before comparing with all is the better way.
+const mostPending = 4096
+
+// Vectors copied in a piece.
+const copied = 256
+
+/** An engine over a library. */
+export interface IndexedEngine extends Engine {
+  readonly setMany: NonNullable<Engine["setMany"]>
+  readonly index: IndexFile
+  /** Waits until the library has all vectors, and nothing is being made anew. */
+  readonly settled: Effect.Effect<void>
+}
+
+export const make = (options: Options): IndexedEngine => new Indexed(options)
+
+class Indexed implements IndexedEngine {
+  readonly index: IndexFile
+  readonly #metric: Metric
+  readonly #scoreRows: ScoreRows
+  readonly #kind: NativeKind
+  readonly #mostCandidates: (size: number) => number
+  readonly #slots = new Map<string, Slot>()
+  #rows: Rows
+  #scorer: Scorer
+  #byRow: Array<Slot | undefined> = []
+  #upkeep: Upkeep
+  #scans = 0
+  /** What was set while a scan was under way: it may have passed the row. */
+  #arrivals: Array<Slot> = []
+  /** How often everything was replaced. */
+  #generation = 0
+  readonly #leastWaste: number | undefined
+
+  constructor({ dimension, kind, leastWaste, metric, mostCandidates }: Options) {
+    this.#metric = metric
+    this.#scoreRows = scorers[metric]
+    this.#kind = kind
+    this.#leastWaste = leastWaste
+    this.#mostCandidates = mostCandidates ?? ((size) => Math.min(2048, size / 20))
+    this.#rows = new Rows(dimension)
+    this.#scorer = new Scorer(this.#rows, this.#scoreRows)
+    this.#upkeep = new Upkeep(kind, this.#rows, this.#slots, { least: leastWaste })
+    this.index = filed({
+      kind,
+      metric,
+      dimension,
+      held: () => ({
+        rows: this.#rows,
+        slots: [...this.#slots.values()],
+        labelled: this.#upkeep.index,
+        generation: this.#generation
+      }),
+      replace: (rows, slots, labelled, generation) => {
+        if (generation !== this.#generation) return
+        this.#empty(rows, labelled)
+        for (const slot of slots) this.#show(slot, labelled?.labelOf(slot) !== undefined)
+        this.#upkeep.wake()
+      }
+    })
+  }
+
+  size(): number {
+    return this.#slots.size
+  }
+
+  get settled(): Effect.Effect<void> {
+    return Effect.suspend(() => this.#upkeep.settled)
+  }
+
+  // Blocks come one by one as they are needed.
+  reserve(): void {}
+
+  set(id: string, vector: Float32Array): void {
+    this.#show({ id, row: this.#write(vector) }, false)
+  }
+
+  delete(id: string): void {
+    const slot = this.#slots.get(id)
+    if (slot === undefined) return
+    this.#slots.delete(id)
+    this.#drop(slot)
+  }
+
+  clear(): void {
+    this.#empty(new Rows(this.#rows.dimension))
+  }
+
+  setMany(entries: ReadonlyArray<readonly [id: string, vector: Float32Array]>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const [rows, generation] = [this.#rows, this.#generation]
+      const written: Array<Slot> = []
+      const write = Effect.gen({ self: this }, function* () {
+        for (let start = 0; start < entries.length; start += copied) {
+          if (!turns.begin()) yield* turns.next
+          if (generation !== this.#generation) return
+          for (const [id, vector] of entries.slice(start, start + copied))
+            written.push({ id, row: this.#write(vector) })
+        }
+        for (const slot of written) this.#show(slot, false)
+        const last = written.pop()
+        written.length = 0
+        // What comes faster than the library takes it would only make searches slow.
+        if (last !== undefined) yield* this.#upkeep.indexed(last)
+      })
+      return Effect.onInterrupt(write, () =>
+        Effect.sync(() => {
+          for (const { row } of written) rows.release(row)
+        })
+      )
+    })
+  }
+
+  search<B>(query: Float32Array, request: Request, answer: (matches: ReadonlyArray<Match>) => B): Effect.Effect<B> {
+    return Effect.suspend(() => {
+      const prepared = this.#prepare(query)
+      const now = (): Effect.Effect<B> => {
+        const found = this.#candidates(prepared, request)
+        return found === undefined ? this.#scan(prepared, request, answer) : Effect.succeed(answer(found))
+      }
+      return turns.begin() ? now() : Effect.flatMap(turns.next, now)
+    })
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // Searching
+
+  /** The best of the library's candidates and of what it does not have yet; `undefined` if that need not be the answer. */
+  #candidates(query: Float32Array, { accept, k, minScore }: Request): ReadonlyArray<Match> | undefined {
+    const { index, pending } = this.#upkeep
+    const size = this.#slots.size
+    const wanted = Math.min(k, size)
+    if (wanted === 0) return []
+    const most = this.#mostCandidates(size)
+    // Two more, to see where equal scores end.
+    const rescored = Math.ceil(this.#kind.rescored * wanted) + 2
+    // With a filter, enough to tell how many pass.
+    let count = Math.max(rescored, this.#kind.breadth, accept === undefined ? 1 : 64)
+    if (index === undefined || pending.size > mostPending) return undefined
+    const best = new TopK<Slot>(wanted, Number.NEGATIVE_INFINITY)
+    this.#scorer.each([...pending], query, (slot, score) => offer(best, slot, score, accept))
+    const late = best.ranked()
+    while (count <= most) {
+      const nearest = this.#nearest(query, count)
+      if (nearest === undefined) return undefined
+      // Without a filter those behind are not needed, and were asked for only to make the library look further.
+      const slots = accept === undefined ? nearest.slots.slice(0, rescored) : nearest.slots
+      const top = new TopK<Slot>(wanted, Number.NEGATIVE_INFINITY)
+      for (const { entry, score } of late) top.push(entry, score)
+      let worst = Number.POSITIVE_INFINITY
+      let passed = 0
+      this.#scorer.each(slots, query, (slot, score) => {
+        if (score < worst) worst = score
+        if (offer(top, slot, score, accept)) passed++
+      })
+      const ranked = top.ranked()
+      const last = ranked[wanted - 1]?.score
+      // Equal scores rank by id, so all of them have to be there; and of those that a filter leaves, as many as without one.
+      const isFull =
+        last !== undefined && last > worst && (accept === undefined || passed >= Math.min(rescored, count / 2))
+      if (isFull || (worst < minScore && slots.length > 0))
+        return ranked.filter(({ score }) => score >= minScore).map(toMatch)
+      if (nearest.isAll) return undefined
+      const rate = accept === undefined ? 0.25 : Math.max(passed, 0.5) / Math.max(1, slots.length)
+      count = Math.max(2 * count, Math.ceil((1.5 * rescored) / rate))
+    }
+    return undefined
+  }
+
+  #nearest(query: Float32Array, count: number) {
+    try {
+      return this.#upkeep.index?.nearest(query, Math.ceil(count))
+    } catch (cause) {
+      this.#upkeep.fail(cause)
+      return undefined
+    }
+  }
+
+  #scan<B>(query: Float32Array, request: Request, answer: (matches: ReadonlyArray<Match>) => B): Effect.Effect<B> {
+    return Effect.suspend(() => {
+      const rows = this.#rows
+      const release = rows.hold()
+      const seen = this.#arrivals.length
+      this.#scans++
+      const end = Effect.sync(() => {
+        release()
+        if (--this.#scans === 0) this.#arrivals = []
+      })
+      const slotAt = (row: number) => (this.#rows === rows ? this.#byRow[row] : undefined)
+      const scanned = Effect.flatMap(scan(rows, slotAt, this.#scoreRows, query, request), (best) => {
+        const passed = new Set(best.ranked().map(({ entry }) => entry))
+        const late = this.#arrivals.slice(seen).filter((slot) => this.#holds(slot) && !passed.has(slot))
+        this.#scorer.each(late, query, (slot, score) => offer(best, slot, score, request.accept))
+        const ranked = best.ranked()
+        // What was removed or replaced meanwhile must not show, and something else comes in its place.
+        return ranked.every(({ entry }) => this.#holds(entry))
+          ? Effect.succeed(answer(ranked.map(toMatch)))
+          : this.#scan(query, request, answer)
+      })
+      return Effect.ensuring(scanned, end)
+    })
+  }
+
+  #holds(slot: Slot): boolean {
+    return this.#slots.get(slot.id) === slot
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // Writing
+
+  #empty(rows: Rows, index?: Labelled): void {
+    this.#generation++
+    this.#slots.clear()
+    this.#byRow = []
+    this.#rows = rows
+    this.#scorer = new Scorer(rows, this.#scoreRows)
+    this.#upkeep.stop()
+    this.#upkeep = new Upkeep(this.#kind, rows, this.#slots, { index, least: this.#leastWaste })
+  }
+
+  #write(vector: Float32Array): number {
+    const row = this.#rows.add()
+    this.#rows.at(row).set(this.#prepare(vector))
+    return row
+  }
+
+  #show(slot: Slot, isIndexed: boolean): void {
+    const old = this.#slots.get(slot.id)
+    this.#slots.set(slot.id, slot)
+    this.#byRow[slot.row] = slot
+    if (!isIndexed) this.#upkeep.add(slot)
+    if (this.#scans > 0) this.#arrivals.push(slot)
+    if (old !== undefined) this.#drop(old)
+  }
+
+  #drop(slot: Slot): void {
+    this.#byRow[slot.row] = undefined
+    this.#rows.release(slot.row)
+    this.#upkeep.remove(slot)
+  }
+
+  #prepare(vector: Float32Array): Float32Array {
+    if (this.#metric !== "cosine") return vector
+    const norm = Math.sqrt(dot(vector, 0, vector))
+    // A zero vector points nowhere: it stays zero and scores 0 with everything.
+    if (norm === 0) return vector
+    const unit = new Float32Array(vector.length)
+    // Sound: `i` is below the length. `vector.map` takes ten times as long.
+    for (let i = 0; i < unit.length; i++) unit[i] = (vector[i] as number) / norm
+    return unit
+  }
+}
+
+const toMatch = ({ entry, score }: { readonly entry: Slot; readonly score: number }): Match => ({ id: entry.id, score })
+
+/** Takes a slot among the best if it belongs there and passes; whether it passes, as far as it was asked. */
+const offer = (best: TopK<Slot>, slot: Slot, score: number, accept: Request["accept"]): boolean => {
+  if (accept?.(slot.id) === false) return false
+  if (score >= best.threshold && best.admits(slot, score)) best.push(slot, score)
+  return true
+}

@@ -1,0 +1,85 @@
+/**
+ * Vectors in 8-bit codes, a quarter of the bytes to read, with a bound on what that loses. A row x becomes whole numbers c
+ * from -127 to 127 times a scale s, and beside them is kept how far that is off: e = |x - s c|. A query q becomes 16-bit
+ * numbers in the same way, which costs nothing more and loses next to nothing. Then, by Cauchy and Schwarz,
+ *
+ *     q·x <= (its codes)·(s c) + |q| e + |q - its codes| |s c|
+ *
+ * so that a row whose right side is below the score that is needed can be left out for sure.
+ */
+
+const most = 127
+
+// The smallest number whose scale keeps its 24 bits.
+const smallest = 2 ** -110
+
+/** Bytes behind the codes of a row: scale, error, half of the squared length, each a 32-bit float, and 4 spare ones. */
+export const factBytes = 16
+
+// Rounding to 32 bits may lower a bound; this much more makes up for it.
+const up = 1 + 2 ** -20
+
+/**
+ * Encodes the row of `dimension` numbers at `from` of `floats` into `codes` at `to`, and writes what belongs to it at
+ * `facts` of `floats`, the same memory. `half` says whether the half of its squared length counts or is 0. Answers its error.
+ */
+export const encodeRow = (
+  floats: Float32Array,
+  from: number,
+  dimension: number,
+  codes: Int8Array,
+  to: number,
+  facts: number,
+  half: boolean
+): number => {
+  // The casts are sound: `i` stays within the row.
+  let largest = 0
+  for (let i = 0; i < dimension; i++) {
+    const size = Math.abs(floats[from + i] as number)
+    if (size > largest) largest = size
+  }
+  // What is too small for a scale of 32 bits is all error.
+  const scale = largest < smallest ? 0 : Math.fround(largest / most)
+  const inverse = scale === 0 ? 0 : 1 / scale
+  let squares = 0
+  let lost = 0
+  for (let i = 0; i < dimension; i++) {
+    const value = floats[from + i] as number
+    // The nearest whole number: cutting off rounds down what is above 0, and does so in a tenth of the time of `round`.
+    const code = ((value * inverse + most + 0.5) | 0) - most
+    const off = value - code * scale
+    codes[to + i] = code
+    squares += value * value
+    lost += off * off
+  }
+  const error = Math.sqrt(lost) * up
+  floats[facts] = scale
+  floats[facts + 1] = error
+  floats[facts + 2] = half ? squares / 2 : 0
+  return error
+}
+
+/** A query in codes. */
+export interface QueryCodes {
+  readonly codes: Int16Array
+  readonly scale: number
+  /** How far the codes are off. */
+  readonly error: number
+}
+
+/** Encodes a query as finely as sums of products in 32 bits allow. */
+export const encodeQuery = (query: Float32Array): QueryCodes => {
+  const limit = Math.max(1, Math.min(32_767, Math.floor((2 ** 31 - 1) / (most * query.length))))
+  let largest = 0
+  for (const value of query) largest = Math.max(largest, Math.abs(value))
+  const scale = largest < smallest ? 0 : Math.fround(largest / limit)
+  const inverse = scale === 0 ? 0 : 1 / scale
+  const codes = new Int16Array(query.length)
+  let lost = 0
+  for (const [i, value] of query.entries()) {
+    const code = Math.max(-limit, Math.min(limit, Math.round(value * inverse)))
+    codes[i] = code
+    lost += (value - code * scale) ** 2
+  }
+  return { codes, scale, error: Math.sqrt(lost) * up }
+}
