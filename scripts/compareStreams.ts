@@ -37,7 +37,8 @@ const measure = (id: string, installed: string): Run => {
     stdio: ["ignore", "pipe", "inherit"]
   })
   if (status !== 0) throw new Error(`${id} failed`)
-  return JSON.parse(stdout)
+  // Emmett prints what it throws.
+  return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "")
 }
 
 // The keys of a literal, which `Object.keys` forgets.
@@ -47,12 +48,12 @@ const digits = (n: number): string => (n >= 100 ? Math.round(n).toString() : n.t
 
 const time = (micros: number): string => (micros >= 1000 ? `${digits(micros / 1000)} ms` : `${digits(micros)} us`)
 
-const row = ({ name, survives }: Product, runs: ReadonlyArray<Run>): ReadonlyArray<string> => [
+const row = ({ failsAtOnce, name, survives }: Product, runs: ReadonlyArray<Run>): ReadonlyArray<string> => [
   name,
   survives,
   ...all.map((task) => {
     const found = runs.flatMap((run) => run[task] ?? [])
-    if (found.length === 0) return "the same"
+    if (found.length === 0) return task === "appendAtOnce" && failsAtOnce ? "fails" : "the same"
     const ratio = digits(median(found.map(({ ratio }) => ratio)))
     return `**${ratio}x** ${time(median(found.map(({ micros }) => micros)))}`
   })

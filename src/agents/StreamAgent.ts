@@ -2,8 +2,9 @@
  * State as a fold over events: what happened is kept, and the state follows from it. Where the events are kept is the layer's
  * business: a `StreamLog` in memory, in files, in a SQL database, in Redis.
  *
- * - Promises: what the log claims, and `linearizable`: a load has every event that was acknowledged before it. History is `full`
- *   until `compact`. An append is all or nothing, and under an `id` happens once. Events stay as they were written.
+ * - Promises: what the log claims, from `volatile` and one `process` (MemoryLog) to `power` and all of a `network` (SqlLog on
+ *   Postgres), and `linearizable`: a load has every event that was acknowledged before it. History is `full` until `compact`. An
+ *   append is all or nothing, and under an `id` happens once. Events stay as they were written.
  * - Costs: an append one encoding an event and one append to the log, shared with those that come at the same time; a load one
  *   page of the log, and a decoding and a call of the fold for each event since the last load. The folded state stays in memory.
  *   With snapshots, the first load after a restart reads one, and the events behind it.

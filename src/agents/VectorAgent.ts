@@ -1,18 +1,23 @@
 /**
- * Semantic memory: items that are found by what their text says. Items live in a family, the index in memory.
+ * Semantic memory: items that are found by what their text says. Items live in a family, the index in memory, and with the
+ * option `index` also in a file.
  *
  * - Promises: the durability and the consistency of its family. An item is durable before it is found, an acknowledged
- *   `add` is always found, also after a restart, and a removed item never shows again. Shared by the fibers of one
- *   `process`: what another process writes is seen at the next open, so let one process own a memory.
+ *   `add` is always found, also after a restart, and a removed item never shows again, whatever becomes of the index file: the
+ *   items are the truth, and each open compares. Shared by the fibers of one `process`: what another process writes to the
+ *   family is seen at the next `refresh` or open.
  * - Costs: memory for the vectors (4 bytes a number) and for the items as they are, so that filters and hits read
- *   nothing; one embedding an `add`; one scan a search; at open one read of everything. What comes out is frozen, or a
+ *   nothing; one embedding an `add`; one scan a search; at open one read of everything. With `index`, memory for vectors and
+ *   ids only, one small read after each write, one read a search, `get` or update, and at open the index, the commit numbers of all items
+ *   (one query where the family answers such, otherwise all items) and the items that have changed. What comes out is frozen, or a
  *   copy for each reader of what JavaScript cannot freeze (Date, Map, Set, bytes).
  * - Fails: as its family does, and with `EmbedderMismatch` at open, `EmbeddingFailed`, `QueryInvalid`, `DimensionMismatch`.
  *
  * Scores, higher is better for every metric, equal ones in the order of their ids:
  * - `cosine`: the cosine of the angle, -1 to 1; a zero vector scores 0 with everything
  * - `dot`: the dot product
- * - `euclidean`: minus the distance, so that 0 is best and `minScore: -r` searches a radius r
+ * - `euclidean`: minus the distance, so that 0 is best
+ * - of a hybrid search: 0 to 1, made of the places in two rankings; see `HybridOptions`
  */
 import { Context, Effect, Function, Layer, type Option, Pipeable, Predicate, type Schema, type Scope } from "effect"
 import { type Claims, weaker } from "./Claims.ts"
@@ -22,29 +27,20 @@ import type { AgentClosed, ReadError, StateNotFound, WriteError } from "./StateE
 import { Embedder } from "./vector/Embedder.ts"
 import type { MakeEngine } from "./vector/Engine.ts"
 import { exact } from "./vector/exact.ts"
+import type { HybridOptions } from "./vector/hybrid.ts"
 import type { IndexOptions } from "./vector/KeptIndex.ts"
 import { Memory } from "./vector/Memory.ts"
 import type { Query, QueryOptions } from "./vector/Query.ts"
 import type { Metric, Settings, Stored } from "./vector/Stored.ts"
-import type { EmbedderMismatch, EmbeddingFailed, QueryError } from "./vector/VectorError.ts"
+import type { Hit, SearchError } from "./vector/searching.ts"
+import type { EmbedderMismatch, EmbeddingFailed } from "./vector/VectorError.ts"
 
-export type { IndexOptions, Metric, Query, QueryOptions, Settings, Stored }
+export type { Hit, HybridOptions, IndexOptions, Metric, Query, QueryOptions, SearchError, Settings, Stored }
 
 const TypeId: unique symbol = Symbol.for("dgents/VectorAgent")
 
-/** An item that was found. */
-export interface Hit<out A> {
-  readonly id: string
-  readonly item: A
-  /** Higher is better; see the metric. */
-  readonly score: number
-}
-
 /** What adding can fail with. */
 export type AddError = WriteError | EmbeddingFailed
-
-/** What searching can fail with. */
-export type SearchError = QueryError | EmbeddingFailed | StateNotFound | ReadError
 
 /** What opening can fail with, besides the errors of the family's own constructor. */
 export type OpenError = WriteError | EmbedderMismatch | EmbeddingFailed
@@ -148,7 +144,7 @@ export const make = <A, E, R>(
     })
     const agent: Omit<VectorAgent<A>, keyof Pipeable.Pipeable | typeof TypeId> = {
       name: options.name,
-      claims: claims(memory.family.claims),
+      claims: claims(memory.claims),
       settings: memory.settings,
       size: memory.whenOpen(() => Effect.succeed(memory.size)),
       refresh: memory.whenOpen(() => memory.refresh),

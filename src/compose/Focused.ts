@@ -4,11 +4,12 @@
  *
  * - Promises: what the agent below promises, except that of an exact history it promises `some`: the writes of all parts
  *   share it. Parts that do not overlap are written side by side, and none loses what another one wrote. `changes` tells
- *   of the commits that changed the part, and of those made through this handle. Revisions are those of the whole.
+ *   of the commits that changed the part, and of all that were made through this handle; one of another handle or process
+ *   that leaves the part as it was is taken for one beside it. Revisions are those of the whole.
  * - Costs: a `save` reads the whole and writes it, as `update` does; the whole that was read last is kept until it is
  *   written. Writers of all parts wait for one lock; a write to another part by another process is a conflict, after
  *   which a `modify` runs again. A subscription encodes the part once a commit.
- * - Fails: as the agent below does. With `StateInvalid`, and nothing written: for a part that does not fit its schema; for
+ * - Fails: as the agent below does; a lens that throws is a defect. With `StateInvalid`, and nothing written: for a part that does not fit its schema; for
  *   a save where no whole is stored and the agent has no `initial`; for the deletion of a part that is always there.
  *
  * Law: with a lens that keeps its own laws, saving what was loaded changes nothing, what was saved is loaded, and the

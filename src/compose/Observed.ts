@@ -4,7 +4,7 @@
  *
  * - Promises: what the agent below promises. No state is ever part of a span, a metric or a log line; a key only if asked for.
  * - Costs: nothing with all three turned off: it is the agent below. A span costs some microseconds an operation, also
- *   where nobody collects spans, unless `References.TracerEnabled` is off; the histogram about one.
+ *   where nobody collects spans, unless `References.TracerEnabled` is off; the histogram one or two.
  * - Fails: as the agent below does.
  *
  * Law: it is transparent: over any agent it keeps every law that the agent keeps.

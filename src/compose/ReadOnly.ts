@@ -8,10 +8,11 @@
  *
  * Law: what is read through it is what is read below; after any use of it, state, revision and history are as before.
  */
-import { Effect, Pipeable } from "effect"
+import { Effect, Function, Pipeable } from "effect"
 import type { Claims } from "../agents/Claims.ts"
 import * as DataAgent from "../agents/DataAgent.ts"
 import * as Family from "../agents/Family.ts"
+import type { Lock } from "../agents/internal/keyedLock.ts"
 import type { Where } from "../agents/internal/stateRegister.ts"
 import { StorageUnavailable } from "../agents/StateError.ts"
 import { over } from "./internal/over.ts"
@@ -32,12 +33,13 @@ export const claims = (below: Claims): Claims => below
 
 /** The agent without its writes. It still goes wherever an agent goes: under combinators, and behind a service tag. */
 export const make = <S>(self: DataAgent.DataAgent<S>): DataAgent.DataAgent<S> => {
-  const refuse = refusing({ agent: self.name, key: self.key })
-  const refused = DataAgent.wrap(
-    self,
-    (register) => over(register, { write: () => refuse("write"), remove: refuse("delete") }),
-    claims(self.claims)
-  )
+  const where: Where = { agent: self.name, key: self.key }
+  const refuse = refusing(where)
+  const refused = DataAgent.fromInternals(where, self.codec, claims(self.claims), {
+    ...self.internals,
+    register: over(self.internals.register, { write: () => refuse("write"), remove: refuse("delete") }),
+    lock: unlocked
+  })
   // The register refuses as well; said here, it is said before a costly function has run.
   return Object.assign(refused, { update: () => refuse("write"), modify: () => refuse("write") })
 }
@@ -73,6 +75,13 @@ export const family = <S>(self: Family.Family<S>): Family.Family<S> => {
     saveMany: () => refuse("write"),
     deleteMany: () => refuse("delete")
   })
+}
+
+// Who may not write has nothing to wait for.
+const unlocked: Lock = {
+  hold: Function.identity,
+  holdNow: (_, otherwise) => otherwise(),
+  holdForUser: Function.identity
 }
 
 const refusing = (where: Where) => (operation: string) =>

@@ -80,48 +80,57 @@ type Whose = (current: string | undefined) => Result.Result<string, string>
 const prefixOf = (tenant: string): string => `${tenant.replaceAll("%", "%25").replaceAll("/", "%2F")}/`
 
 const under = <S>(self: Family.Family<S>, whose: Whose): Family.Family<S> => {
-  /** Does something below the prefix of the tenant. */
-  const within = <A, E, R>(
+  /** Does something as the tenant. */
+  const asTenant = <A, E, R>(
     where: Where,
     operation: string,
-    use: (prefix: string) => Effect.Effect<A, E, R>
+    use: (tenant: string) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | StorageUnavailable, R> =>
     Effect.flatMap(Current, (current): Effect.Effect<A, E | StorageUnavailable, R> => {
       const tenant = whose(current)
       return Result.isSuccess(tenant)
-        ? use(prefixOf(tenant.success))
+        ? use(tenant.success)
         : Effect.fail(new StorageUnavailable({ ...where, operation, reason: tenant.failure, retryable: false }))
     })
 
   const at = (key: string): DataAgent.DataAgent<S> => {
     const where: Where = { agent: self.name, key }
-    const register = (prefix: string) => self.at(prefix + key).internals.register
+    // Mostly one tenant uses an agent many times.
+    let last: { readonly tenant: string; readonly internals: DataAgent.Internals<S> } | undefined
+    const below = (tenant: string): DataAgent.Internals<S> => {
+      if (last?.tenant !== tenant) last = { tenant, internals: self.at(prefixOf(tenant) + key).internals }
+      return last.internals
+    }
+    const within = <A, E>(operation: string, use: (register: StateRegister<S>) => Effect.Effect<A, E>) =>
+      asTenant(where, operation, (tenant) => use(below(tenant).register))
     const stream = <A, E>(operation: string, use: (register: StateRegister<S>) => Stream.Stream<A, E>) =>
-      Stream.unwrap(within(where, operation, (prefix) => Effect.succeed(use(register(prefix)))))
+      Stream.unwrap(within(operation, (register) => Effect.succeed(use(register))))
     return DataAgent.fromInternals(where, self.codec, claims(self.claims), {
       register: {
-        read: within(where, "read", (prefix) => register(prefix).read),
+        read: within("read", (register) => register.read),
         write: (draft, expected) =>
-          within(where, "write", (prefix) =>
+          within("write", (register) =>
             // An agent knows its own conflicts, which it tries again after, by its own name and key.
-            Effect.mapError(register(prefix).write(draft, expected), (error) =>
+            Effect.mapErrorEager(register.write(draft, expected), (error) =>
               error._tag === "RevisionConflict" ? new RevisionConflict({ ...error, ...where }) : error
             )
           ),
-        remove: within(where, "delete", (prefix) => register(prefix).remove),
-        history: (options) => stream("read the history of", (below) => below.history(options)),
-        at: (revision) => within(where, "read", (prefix) => register(prefix).at(revision)),
-        asOf: (time) => within(where, "read", (prefix) => register(prefix).asOf(time)),
+        remove: within("delete", (register) => register.remove),
+        history: (options) => stream("read the history of", (register) => register.history(options)),
+        at: (revision) => within("read", (register) => register.at(revision)),
+        asOf: (time) => within("read", (register) => register.asOf(time)),
         get changes() {
-          return stream("watch", (below) => below.changes)
+          return stream("watch", (register) => register.changes)
         }
       },
-      lock: lockOf((prefix) => self.at(prefix + key).internals.lock, whose),
+      lock: lockOf((tenant) => below(tenant).lock, whose),
       initial: self.at(key).internals.initial
     })
   }
 
   const where: Where = { agent: self.name }
+  const within = <A, E>(operation: string, use: (prefix: string) => Effect.Effect<A, E>) =>
+    asTenant(where, operation, (tenant) => use(prefixOf(tenant)))
   return Family.fromAgents<S>({
     name: self.name,
     codec: self.codec,
@@ -129,34 +138,32 @@ const under = <S>(self: Family.Family<S>, whose: Whose): Family.Family<S> => {
     at,
     keys: (options) =>
       Stream.unwrap(
-        within(where, "list", (prefix) =>
+        within("list", (prefix) =>
           Effect.succeed(
             Stream.map(self.keys({ prefix: prefix + (options?.prefix ?? "") }), (key) => key.slice(prefix.length))
           )
         )
       ),
     loadMany: (keys) =>
-      within(where, "read", (prefix) =>
+      within("read", (prefix) =>
         Effect.map(
           self.loadMany(Array.from(keys, (key) => prefix + key)),
           (states) => new Map([...states].map(([key, state]) => [key.slice(prefix.length), state]))
         )
       ),
     saveMany: (states) =>
-      within(where, "write", (prefix) =>
-        self.saveMany(Array.from(states, ([key, state]) => [prefix + key, state] as const))
-      ),
-    deleteMany: (keys) => within(where, "delete", (prefix) => self.deleteMany(Array.from(keys, (key) => prefix + key))),
-    has: (key) => within(where, "read", (prefix) => self.has(prefix + key))
+      within("write", (prefix) => self.saveMany(Array.from(states, ([key, state]) => [prefix + key, state] as const))),
+    deleteMany: (keys) => within("delete", (prefix) => self.deleteMany(Array.from(keys, (key) => prefix + key))),
+    has: (key) => within("read", (prefix) => self.has(prefix + key))
   })
 }
 
 /** The lock of the tenant's own key; none where there is no tenant, since nothing is written then. */
-const lockOf = (below: (prefix: string) => Lock, whose: Whose): Lock => {
+const lockOf = (below: (tenant: string) => Lock, whose: Whose): Lock => {
   const withLock = <A, E, R>(use: (lock: Lock | undefined) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.flatMap(Current, (current) => {
       const tenant = whose(current)
-      return use(Result.isSuccess(tenant) ? below(prefixOf(tenant.success)) : undefined)
+      return use(Result.isSuccess(tenant) ? below(tenant.success) : undefined)
     })
   return {
     hold: (effect) => withLock((lock) => lock?.hold(effect) ?? effect),

@@ -155,7 +155,11 @@ it.effect("a memory of thousands added at once is found, each by its own text, a
     const entries = Array.from({ length: 2500 }, (_, i) => [`n${i}`, note(`${i + 1} ${2500 - i}`)] as const)
     const ask = (notes: VectorAgent.VectorAgent<Note>) =>
       Effect.forEach([3, 1200, 2400], (i) =>
-        Effect.map(notes.search({ text: `${i + 1} ${2500 - i}`, k: 1 }), (hits) => hits[0]?.id)
+        // All of them, which leaves nothing to the recall of the library.
+        Effect.map(
+          notes.search({ text: `${i + 1} ${2500 - i}`, k: Number.POSITIVE_INFINITY, minScore: 0.9 }),
+          (hits) => hits[0]?.id
+        )
       )
     const ids = ["n3", "n1200", "n2400"]
     for (const kept of [undefined, index]) {

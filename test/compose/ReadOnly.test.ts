@@ -47,6 +47,18 @@ it.effect("every write is refused, before a function has run, and nothing is wri
   })
 )
 
+it.effect("nobody is made to wait for a writer only to be refused", () =>
+  Effect.gen(function* () {
+    const agent = yield* counters
+    const writer = yield* Effect.forkChild(agent.modify(() => Effect.never))
+    yield* Effect.yieldNow
+    const reader = ReadOnly.make(agent)
+    expect(yield* Effect.flip(reader.save({ n: 1 }))).toMatchObject(refused)
+    expect(yield* Effect.flip(reader.delete)).toMatchObject(refused)
+    yield* Fiber.interrupt(writer)
+  })
+)
+
 it.effect("it stays so under other combinators", () =>
   Effect.gen(function* () {
     const agent = yield* counters

@@ -87,6 +87,31 @@ it.effect("a save whose reply was lost is not tried again, nor is a deletion or 
   })
 )
 
+it.effect("a creation whose reply was lost is not tried again, since somebody may have deleted it by then", () =>
+  Effect.gen(function* () {
+    let writes = 0
+    const agent = yield* DataAgent.fromRegister({
+      name: "deleted",
+      schema: Counter,
+      claims: { durability: "power", consistency: "linearizable", sharing: "network", history: "none" },
+      register: {
+        read: Effect.succeedNone,
+        // The first was deleted by another process, and nothing is stored again.
+        write: () =>
+          Effect.suspend(() =>
+            ++writes === 1
+              ? Effect.fail(new StateError.WriteIndeterminate({ agent: "deleted", reason: "the reply was lost" }))
+              : Effect.succeed(Revision.make(3))
+          ),
+        remove: Effect.succeedNone
+      }
+    })
+    const created = Retrying.make(agent, atOnce).compareAndSave({ n: 1 }, Revision.absent)
+    expect((yield* Effect.flip(created))._tag).toBe("WriteIndeterminate")
+    expect(writes).toBe(1)
+  })
+)
+
 it.effect("a write at a revision whose request was lost is tried again, and happens once", () =>
   Effect.gen(function* () {
     const { agent, below, faults } = yield* failing()
@@ -155,6 +180,41 @@ it.effect("a history that breaks off goes on where it broke off", () =>
     expect(yield* read({})).toEqual([5, 4, 3, 2, 1])
     expect(yield* read({ limit: 4 })).toEqual([5, 4, 3, 2])
     expect(yield* read({ before: Revision.make(5), limit: 3 })).toEqual([4, 3, 2])
+  })
+)
+
+it.effect("changes that break off fail, since a commit may have been missed, and are not begun again", () =>
+  Effect.gen(function* () {
+    const entry = { state: '{"n":1}', revision: Revision.make(1), savedAt: 0 }
+    const refused = new StateError.StorageUnavailable({
+      agent: "feed",
+      operation: "watch",
+      reason: "",
+      retryable: true
+    })
+    let begun = 0
+    const agent = yield* DataAgent.fromRegister({
+      name: "feed",
+      schema: Counter,
+      claims: { durability: "power", consistency: "linearizable", sharing: "process", history: "none" },
+      register: {
+        read: Effect.succeedNone,
+        write: () => Effect.die("unused"),
+        remove: Effect.succeedNone,
+        changes: Stream.suspend(() => {
+          begun++
+          return begun < 3
+            ? Stream.fail(refused)
+            : Stream.concat(Stream.succeed({ _tag: "Saved", ...entry } as const), Stream.fail(refused))
+        })
+      }
+    })
+    const seen: Array<number> = []
+    const watching = Stream.runForEach(Retrying.make(agent, atOnce).changes, ({ revision }) =>
+      Effect.sync(() => seen.push(revision))
+    )
+    expect((yield* Effect.flip(watching))._tag).toBe("StorageUnavailable")
+    expect([begun, seen]).toEqual([3, [1]])
   })
 )
 

@@ -25,7 +25,7 @@ export const families = {
       )
       .pipe(Effect.succeed),
   "SqlAgent on SQLite": (site: Site.Site) => (schema) =>
-    Effect.flatMap(SqliteDriver.make({ filename: site.path("states.db") }), (driver) =>
+    Effect.flatMap(SqliteDriver.make({ filename: site.path("states.db"), synchronous: "normal" }), (driver) =>
       Effect.provideService(SqlAgent.family({ name: "notes", schema }), SqlDriver, driver)
     ),
   PersistentAgent: (site: Site.Site) => (schema) =>
@@ -49,7 +49,12 @@ const faissEngine = async (): Promise<MakeEngine> => {
 
 const indexFile = (site: Site.Site) => site.path("index")
 
-const subject = (name: keyof typeof families, engine: MakeEngine, engineName: string): Laws.VectorSubject => {
+const subject = (
+  name: keyof typeof families,
+  engine: MakeEngine,
+  engineName: string,
+  metrics?: ReadonlyArray<VectorAgent.Metric>
+): Laws.VectorSubject => {
   const isKept = engine !== exact
   return {
     name: `VectorAgent over ${name}, ${engineName}`,
@@ -60,23 +65,24 @@ const subject = (name: keyof typeof families, engine: MakeEngine, engineName: st
         engine,
         index: isKept ? { path: indexFile(site), every: 3 } : undefined
       }),
+    metrics,
     indexFile: isKept ? indexFile : undefined
   }
 }
 
 /** With an index in a file, for other processes. */
 export const kept = {
-  sqlite: subject("SqlAgent on SQLite", usearchEngine, "usearch"),
-  files: subject("PersistentAgent", usearchEngine, "usearch")
+  sqlite: subject("SqlAgent on SQLite", usearchEngine, "usearch", ["cosine"]),
+  files: subject("PersistentAgent", usearchEngine, "usearch", ["euclidean"])
 }
 
 /** The subjects. faiss is built for it, which takes some seconds the first time. */
 export const subjects = async (): Promise<ReadonlyArray<Laws.VectorSubject>> => [
   subject("VolatileAgent", exact, "exact"),
-  subject("SqlAgent on SQLite", exact, "exact"),
-  subject("PersistentAgent", exact, "exact"),
+  subject("SqlAgent on SQLite", exact, "exact", ["dot"]),
+  subject("PersistentAgent", exact, "exact", ["cosine"]),
   subject("VolatileAgent", usearchEngine, "usearch"),
   kept.sqlite,
   kept.files,
-  subject("SqlAgent on SQLite", await faissEngine(), "faiss")
+  subject("VolatileAgent", await faissEngine(), "faiss")
 ]

@@ -1,16 +1,22 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Claims, FileLog, PersistentAgent, SqlAgent, VolatileAgent } from "dgents"
+import { type Claims, FileLog, MemoryLog, PersistentAgent, SqlAgent, StreamAgent, VolatileAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
+import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 
 const sqlite = { claims: SqliteDriver.claims({ filename: "app.db" }) }
 
-const primitives: ReadonlyArray<readonly [file: string, claims: Claims.Claims]> = [
+const memory = Effect.runSync(Effect.scoped(MemoryLog.make))
+
+const primitives: ReadonlyArray<readonly [file: string, claims: Omit<Claims.Claims, "history">]> = [
   ["VolatileAgent", VolatileAgent.claims()],
   ["PersistentAgent", PersistentAgent.claims()],
   ["SqlAgent", SqlAgent.claims(sqlite)],
-  ["stream/file/log", { ...FileLog.claims(), history: "full" }]
+  ["StreamAgent", StreamAgent.claims(memory)],
+  ["stream/memory/log", memory.claims],
+  ["stream/file/log", FileLog.claims()],
+  ["stream/sql/SqlLog", sqlite.claims]
 ]
 
 describe("the header of a primitive", () => {

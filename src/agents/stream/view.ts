@@ -13,6 +13,9 @@ export interface ViewOptions<E, S> extends FoldingOptions<E, S> {
   readonly keeper: Keeper<S> | undefined
 }
 
+// How many events a load reads at once: more than others, who may want a few of them.
+const foldedAtOnce = 2_000
+
 // How many events are folded before their state is kept, should what comes behind them fail.
 const commitEvery = 65_536
 
@@ -98,7 +101,7 @@ export class View<in out E, in out S> {
       const held = this.#held
       if (held === undefined) return Effect.flatMap(this.#begin, (held) => this.#replay(held, undefined))
       // Mostly nothing is new.
-      return Effect.flatMap(this.#options.journal.page(held.position), (page) =>
+      return Effect.flatMap(this.#options.journal.page(held.position, foldedAtOnce), (page) =>
         page.length === 0 ? Exit.succeed(held) : this.#replay(held, page)
       )
     })
@@ -111,7 +114,7 @@ export class View<in out E, in out S> {
       let point = yield* open(held)
       let known = firstPage
       for (;;) {
-        const page = known ?? (yield* journal.page(point.position))
+        const page = known ?? (yield* journal.page(point.position, foldedAtOnce))
         known = undefined
         const [first] = page
         const last = page.at(-1)
@@ -121,7 +124,7 @@ export class View<in out E, in out S> {
           point = yield* this.#from(first.position - 1, Number.POSITIVE_INFINITY, point.position + 1)
           continue
         }
-        const isEnd = isLastPage(page, pageSize)
+        const isEnd = isLastPage(page, foldedAtOnce)
         point = yield* this.folding.fold(point, page)
         this.#reached = point.position
         this.#kept.bytes += page.reduce((sum, { data }) => sum + data.length, 0)

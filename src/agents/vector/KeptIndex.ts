@@ -3,7 +3,7 @@
  * was made from, as `stamps.ts` tells items apart, and of which memory. What it says is compared with the items whenever it is
  * opened, so that any file, also an older copy or another memory's, costs no more than the time of reading items again.
  */
-import { Effect, Iterable, Predicate, References, type Scope, Semaphore } from "effect"
+import { Effect, Predicate, References, type Scope, Semaphore } from "effect"
 import { StorageUnavailable } from "../StateError.ts"
 import type { Engine, IndexFile } from "./Engine.ts"
 import { IndexUnusable } from "./IndexError.ts"
@@ -70,8 +70,6 @@ export class KeptIndex {
   readonly #stamps = new Map<string, Stamp>()
   /** Changes since a save was last begun. */
   #changes = 0
-  /** What changes is added to these. */
-  readonly #watching = new Set<Set<string>>()
   readonly #oneAtATime = Semaphore.makeUnsafe(1)
   #isDue = false
   #hasFailed = false
@@ -117,37 +115,15 @@ export class KeptIndex {
 
   set(id: string, stamp: Stamp | undefined): void {
     this.#stamps.set(id, stamp ?? { revision: 0, savedAt: 0 })
-    this.#changed(id)
+    this.#changes++
   }
 
   delete(id: string): void {
-    if (this.#stamps.delete(id)) this.#changed(id)
+    if (this.#stamps.delete(id)) this.#changes++
   }
 
   clear(): void {
     this.#stamps.clear()
-  }
-
-  #changed(id: string): void {
-    this.#changes++
-    for (const changed of this.#watching) changed.add(id)
-  }
-
-  /** Runs an effect again for as long as one of the ids that it answers with changed meanwhile, though not forever. */
-  unchanged<B, E>(effect: Effect.Effect<B, E>, idsOf: (answer: B) => Iterable<string>): Effect.Effect<B, E> {
-    const attempt = (left: number): Effect.Effect<B, E> =>
-      Effect.suspend(() => {
-        const changed = new Set<string>()
-        this.#watching.add(changed)
-        const watched = Effect.ensuring(
-          effect,
-          Effect.sync(() => this.#watching.delete(changed))
-        )
-        return Effect.flatMap(watched, (answer) =>
-          left > 0 && Iterable.some(idsOf(answer), (id) => changed.has(id)) ? attempt(left - 1) : Effect.succeed(answer)
-        )
-      })
-    return attempt(16)
   }
 
   // -------------------------------------------------------------------------------------------------------------------

@@ -2,36 +2,31 @@
  * The working part of a vector agent: a family for what lasts, an engine and a map for what is looked up. The family
  * speaks first: an entry is shown once it is durable, and hidden once its removal is acknowledged.
  */
-import { Array as Arr, Effect, Option, type Schema, type Scope, Stream } from "effect"
+import { Array as Arr, Effect, Option, References, type Schema, type Scope } from "effect"
 import * as Codec from "../../schema/Codec.ts"
+import type { Claims } from "../Claims.ts"
 import type { Family } from "../Family.ts"
 import { KeyedLock } from "../internal/keyedLock.ts"
 import * as Lifetime from "../internal/lifetime.ts"
 import { type Owned, own } from "../internal/owned.ts"
 import { invalid } from "../internal/stateRegister.ts"
-import {
-  AgentClosed,
-  type ReadError,
-  StateCorrupt,
-  StateInvalid,
-  StateNotFound,
-  type WriteError
-} from "../StateError.ts"
+import { AgentClosed, type ReadError, StateInvalid, StateNotFound, type WriteError } from "../StateError.ts"
 import { Words } from "./bm25.ts"
+import { read } from "./candidates.ts"
 import type { Shape } from "./Embedder.ts"
 import type { MakeEngine } from "./Engine.ts"
 import { embedAll } from "./embedding.ts"
 import * as KeptIndex from "./KeptIndex.ts"
-import { idOf, itemPrefix, keyOf } from "./keys.ts"
 import * as Query from "./Query.ts"
 import { Shown, type Entry as ShownEntry } from "./Shown.ts"
-import { type Metric, type Settings, Stored, type StoredItem } from "./Stored.ts"
+import { type Metric, type Settings, Stored } from "./Stored.ts"
+import { StoredItems } from "./StoredItems.ts"
 import { type Searched, search } from "./searching.ts"
 import { checkSettings } from "./settings.ts"
-import * as Stamps from "./stamps.ts"
+import type { Stamp } from "./stamps.ts"
 import { turns } from "./turns.ts"
 import { type EmbedderMismatch, EmbeddingFailed } from "./VectorError.ts"
-import * as Where from "./where.ts"
+import { Writes } from "./Writes.ts"
 
 /** What opening takes. */
 export interface Options<A, E, R> {
@@ -52,6 +47,10 @@ const loadConcurrency = 4
 // A family may answer at once, and other fibers want to run.
 const turn = Effect.suspend(() => (turns.begin() ? Effect.void : turns.next))
 
+// A family encodes and decodes a batch in one go, item by item: other fibers get their turn after a few of them, not after
+// hundreds as is usual.
+const gently = Effect.provideService(References.MaxOpsBeforeYield, 64)
+
 /** An item on its way into the memory. */
 interface Entry<A> {
   readonly id: string
@@ -64,7 +63,7 @@ type Embedded<A> = Entry<A> & { readonly vector: Float32Array }
 
 export class Memory<in out A> {
   readonly settings: Settings
-  readonly family: Family<Stored<A>>
+  readonly #stored: StoredItems<A>
   readonly #name: string
   readonly #codec: Codec.Codec<A>
   readonly #text: (item: A) => string
@@ -72,19 +71,20 @@ export class Memory<in out A> {
   readonly #shown: Shown<A>
   readonly #lifetime: Lifetime.Lifetime
   readonly #locks: KeyedLock
+  readonly #writes = new Writes()
   /** Told of every item that is shown or hidden, for searches by words. */
   readonly #words: Words
 
   private constructor(
     { embedder, name, schema, text }: Options<A, unknown, unknown>,
     settings: Settings,
-    family: Family<Stored<A>>,
+    stored: StoredItems<A>,
     shown: Shown<A>,
     words: Words,
     lifetime: Lifetime.Lifetime
   ) {
     this.settings = settings
-    this.family = family
+    this.#stored = stored
     this.#name = name
     this.#codec = Codec.json(schema)
     this.#text = text
@@ -113,7 +113,7 @@ export class Memory<in out A> {
       const index = options.index === undefined ? undefined : yield* KeptIndex.make(name, id, engine, options.index)
       const words = new Words()
       const shown = new Shown<A>(engine, words, index)
-      const memory = new Memory<A>(options, settings, family, shown, words, lifetime)
+      const memory = new Memory<A>(options, settings, new StoredItems(name, family, dimension), shown, words, lifetime)
       yield* Effect.addFinalizer(() =>
         Effect.andThen(
           index?.save ?? Effect.void,
@@ -124,6 +124,10 @@ export class Memory<in out A> {
       yield* memory.refresh
       return memory
     })
+  }
+
+  get claims(): Claims {
+    return this.#stored.family.claims
   }
 
   /** Runs an operation unless the scope has closed. */
@@ -153,12 +157,12 @@ export class Memory<in out A> {
     return Effect.map(
       Effect.forEach(Arr.chunksOf(this.ids(), loadBatch), (ids) => Effect.andThen(turn, this.#itemsOf(ids))),
       (batches) => batches.flatMap((items) => [...items])
-    )
+    ).pipe(gently)
   }
 
   #itemsOf(ids: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, A>, ReadError> {
     if (this.#shown.index !== undefined)
-      return Effect.map(this.#storedOf(ids.filter((id) => this.#shown.has(id))), (found) => {
+      return Effect.map(this.#stored.read(ids.filter((id) => this.#shown.has(id))), (found) => {
         const items = new Map<string, A>()
         for (const [id, { item }] of found) items.set(id, item)
         return items
@@ -169,23 +173,6 @@ export class Memory<in out A> {
       if (owned !== undefined) items.set(id, read(owned))
     }
     return Effect.succeed(items)
-  }
-
-  /** Items as the family has them. */
-  #storedOf(ids: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, StoredItem<A>>, ReadError> {
-    return Effect.flatMap(this.family.loadMany(ids.map(keyOf)), (found) => {
-      const items = new Map<string, StoredItem<A>>()
-      for (const [key, stored] of found) {
-        const id = idOf(key)
-        if (stored._tag !== "Item") return Effect.fail(this.#corrupt(id, "it holds settings, not an item"))
-        if (stored.vector.length !== this.settings.dimension) {
-          const lengths = `${stored.vector.length} numbers instead of ${this.settings.dimension}`
-          return Effect.fail(this.#corrupt(id, `its vector has ${lengths}`))
-        }
-        items.set(id, stored)
-      }
-      return Effect.succeed(items)
-    })
   }
 
   search(query: Query.Query<A>) {
@@ -200,21 +187,23 @@ export class Memory<in out A> {
       ids: () => this.#shown.ids(),
       items: {
         held: this.#shown.index === undefined ? (id) => this.#shown.held(id) : undefined,
-        stored: (ids) => this.#storedOf(ids),
-        matching: (condition) => Effect.map(Where.keys(this.family, condition), (keys) => keys.map(idOf))
+        stored: (ids) => this.#stored.read(ids),
+        matching: (condition) => this.#stored.matching(condition)
       }
     }
     const found = search(searched, query)
-    // Where items are read after they were scored, both have to be of the same moment.
-    return this.#shown.index?.unchanged(found, (hits) => hits.map(({ id }) => id)) ?? found
+    if (this.#shown.index === undefined) return found
+    const idsOf = (hits: Effect.Success<typeof found>) => hits.map(({ id }) => id)
+    return this.#writes.apart(found, idsOf, (ids) => this.#locks.holdAll(ids, Effect.void))
   }
 
   // -------------------------------------------------------------------------------------------------------------------
   // Writing: embedded before the lock, durable in the family, then shown
 
   add(entries: Iterable<readonly [string, A]>) {
-    return Effect.gen({ self: this }, function* () {
-      const all = yield* Effect.forEach(new Map(entries), ([id, item]) => this.#take(id, item))
+    const given = new Map(entries)
+    const added = Effect.gen({ self: this }, function* () {
+      const all = yield* Effect.forEach(given, ([id, item]) => this.#take(id, item))
       const vectors = yield* embedAll(
         this.#embedder,
         all.map(({ text }) => text)
@@ -225,6 +214,7 @@ export class Memory<in out A> {
         this.#save(embedded)
       )
     })
+    return given.size < 16 ? added : gently(added)
   }
 
   update(id: string, f: (item: A) => A) {
@@ -233,7 +223,7 @@ export class Memory<in out A> {
       if (before === undefined) return yield* Effect.fail(new StateNotFound({ agent: this.#name, key: id }))
       const text = this.#text(before)
       const entry = yield* this.#take(id, f(before))
-      const kept = entry.text === text ? yield* this.#storedOf([id]) : undefined
+      const kept = entry.text === text ? yield* this.#stored.read([id]) : undefined
       const vector = kept?.get(id)?.vector ?? (yield* embedAll(this.#embedder, [entry.text]))[0]
       yield* this.#save([{ ...entry, vector: vector ?? new Float32Array(0) }])
       return entry.item
@@ -243,14 +233,11 @@ export class Memory<in out A> {
 
   remove(ids: Iterable<string>) {
     const all = [...new Set(ids)]
-    const [first] = all
-    if (first === undefined) return Effect.void
-    const keys = all.map(keyOf)
-    const remove = all.length === 1 ? this.family.at(keyOf(first)).delete : this.family.deleteMany(keys)
+    if (all.length === 0) return Effect.void
     const hide = Effect.sync(() => {
       for (const id of all) this.#shown.hide(id)
     })
-    return this.#locks.holdAll(all, this.#write(all, remove, hide))
+    return this.#locks.holdAll(all, this.#write(all, this.#stored.remove(all), hide))
   }
 
   /** A private copy of an item that fits its schema and has a text. */
@@ -270,34 +257,16 @@ export class Memory<in out A> {
   }
 
   #save(entries: ReadonlyArray<Embedded<A>>): Effect.Effect<void, WriteError> {
-    const states = entries.map(
-      ({ id, item, vector }) => [keyOf(id), { _tag: "Item", item, vector } satisfies Stored<A>] as const
-    )
-    const [first] = states
-    if (first === undefined) return Effect.void
-    const save = states.length === 1 ? this.family.at(first[0]).save(first[1]) : this.family.saveMany(states)
+    if (entries.length === 0) return Effect.void
     const ids = entries.map(({ id }) => id)
     return Effect.clockWith((clock) => {
       const begun = clock.currentTimeMillisUnsafe()
-      const show = Effect.flatMap(this.#stampsOf(ids), (stamps) => {
-        const ended = clock.currentTimeMillisUnsafe()
-        return this.#shown.show(
-          entries.map((entry) => {
-            const stamp = stamps?.get(entry.id)
-            // What was saved at another time somebody else has saved.
-            const isMine = stamp !== undefined && begun <= stamp.savedAt && stamp.savedAt <= ended
-            return { ...entry, stamp: isMine ? stamp : undefined }
-          })
-        )
-      })
-      return this.#write(ids, save, show)
+      const stamps = this.#shown.index === undefined ? Effect.undefined : this.#stored.stampsSince(begun, ids)
+      const show = Effect.flatMap(stamps, (stamps) =>
+        this.#shown.show(entries.map((entry) => ({ ...entry, stamp: stamps?.get(entry.id) })))
+      )
+      return this.#write(ids, this.#stored.save(entries), show)
     })
-  }
-
-  /** Where an index is kept, the stamps of items. Without them an item is read again at the next open, and that is all. */
-  #stampsOf(ids: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, Stamps.Stamp> | undefined> {
-    if (this.#shown.index === undefined) return Effect.succeed(undefined)
-    return Effect.catch(Stamps.of(this.family, ids), () => Effect.succeed(undefined))
   }
 
   /**
@@ -309,7 +278,10 @@ export class Memory<in out A> {
       Effect.onError(write, () => Effect.ignore(this.#loadItems(ids))),
       show
     )
-    return Effect.andThen(Effect.uninterruptible(written), this.#shown.index?.saveIfDue ?? Effect.void)
+    return Effect.andThen(
+      Effect.uninterruptible(this.#writes.during(ids, written)),
+      this.#shown.index?.saveIfDue ?? Effect.void
+    )
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -319,10 +291,10 @@ export class Memory<in out A> {
   get refresh(): Effect.Effect<void, ReadError> {
     return Effect.gen({ self: this }, function* () {
       const { engine, index } = this.#shown
-      const stamps = index === undefined ? undefined : yield* Stamps.all(this.family)
+      const stamps = index === undefined ? undefined : yield* this.#stored.stamps
       const ids =
         index === undefined || stamps === undefined
-          ? new Set([...(yield* this.#storedIds), ...this.#shown.ids()])
+          ? new Set([...(yield* this.#stored.ids), ...this.#shown.ids()])
           : index.stale(stamps)
       const all = [...ids]
       engine.reserve(stamps?.size ?? all.length)
@@ -334,20 +306,16 @@ export class Memory<in out A> {
         })
       yield* Effect.forEach(Arr.chunksOf(all, loadBatch), load, { concurrency: loadConcurrency, discard: true })
       yield* index?.saveIfDue ?? Effect.void
-    })
-  }
-
-  get #storedIds(): Effect.Effect<ReadonlyArray<string>, ReadError> {
-    return Effect.map(Stream.runCollect(this.family.keys({ prefix: itemPrefix })), (keys) => keys.map(idOf))
+    }).pipe(gently)
   }
 
   /** Shows what the family holds under these ids, and hides what it does not hold. Stamps must be older than what is read. */
-  #loadItems(ids: ReadonlyArray<string>, stamps?: ReadonlyMap<string, Stamps.Stamp>): Effect.Effect<void, ReadError> {
+  #loadItems(ids: ReadonlyArray<string>, stamps?: ReadonlyMap<string, Stamp>): Effect.Effect<void, ReadError> {
     return Effect.gen({ self: this }, function* () {
-      const found = yield* this.#storedOf(ids)
+      const found = yield* this.#stored.read(ids)
       const entries: Array<ShownEntry<A>> = []
       for (const [id, { item, vector }] of found) {
-        const corrupt = (error: Codec.CodecError) => this.#corrupt(id, error.reason)
+        const corrupt = (error: Codec.CodecError) => this.#stored.corrupt(id, error.reason)
         const owned =
           this.#shown.index === undefined ? yield* Effect.mapError(own(this.#codec, item), corrupt) : undefined
         entries.push({ id, owned, vector, stamp: stamps?.get(id) })
@@ -356,11 +324,4 @@ export class Memory<in out A> {
       yield* this.#shown.show(entries)
     })
   }
-
-  #corrupt(key: string, reason: string): StateCorrupt {
-    return new StateCorrupt({ agent: this.#name, key, location: `family "${this.family.name}"`, reason })
-  }
 }
-
-// A copy that was made once can be made again: a failure here is a schema that does not keep its word.
-const read = <A>(owned: Owned<A>): A => Effect.runSync(Effect.orDie(owned.get))

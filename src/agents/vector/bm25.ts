@@ -3,8 +3,9 @@
  * first search that asks for words, and then kept up to date: some 10 bytes for each different word of each text.
  */
 import { Effect, Semaphore } from "effect"
-import type { Match } from "./Engine.ts"
+import type { Match, Request } from "./Engine.ts"
 import { isDense, wordsOf } from "./lexical.ts"
+import { TopK } from "./topK.ts"
 import { turns } from "./turns.ts"
 
 /** Where texts come from. */
@@ -24,7 +25,10 @@ const lengthWeight = 0.75
 const mostCounted = 63
 const perDocument = mostCounted + 1
 
-// Documents that are gone are skipped by searches, until there are so many that it pays to write the index anew.
+// The length of a document that is not there any more.
+const gone = -1
+
+// Such documents are skipped by searches, until there are so many that it pays to write the index anew.
 const leastGone = 1024
 
 /** The words of the items of one memory. */
@@ -45,15 +49,25 @@ export class Words {
   }
 
   /**
-   * The ids whose texts have words of this one, best first, equal scores by id. A score is above 0. `answer` runs in the same
-   * instant in which the texts are known to be those that were scored.
+   * The ids whose texts have words of this one: those of the best, best first, equal scores by id. A score is above 0. `answer`
+   * runs in the same instant in which they are known to hold.
    */
-  search<B, E>(text: string, texts: Texts<E>, answer: (ranked: ReadonlyArray<Match>) => B): Effect.Effect<B, E> {
-    const rank = Effect.gen({ self: this }, function* () {
-      const index = yield* this.#updated(texts)
-      return answer(index.rank(termsOf(text).keys()))
+  search<B, E>(
+    text: string,
+    texts: Texts<E>,
+    request: Request,
+    answer: (ranked: ReadonlyArray<Match>) => B
+  ): Effect.Effect<B, E> {
+    const terms = [...termsOf(text).keys()]
+    const search = Effect.gen({ self: this }, function* () {
+      for (let left = 3; ; left--) {
+        const index = yield* this.#updated(texts)
+        // Texts that change faster than they are ranked would have it begin again for ever.
+        const ranked = yield* index.rank(terms, request, left > 0)
+        if (left === 0 || !ranked.some(({ id }) => this.#stale.has(id))) return answer(ranked)
+      }
     })
-    return this.#one.withPermit(rank)
+    return this.#one.withPermit(search)
   }
 
   #updated<E>(texts: Texts<E>): Effect.Effect<Index, E> {
@@ -85,10 +99,6 @@ export class Words {
           })
         )
       }
-      if (!turns.begin()) {
-        yield* turns.next
-        return yield* this.#updated(texts)
-      }
       return index
     })
   }
@@ -115,8 +125,9 @@ const termsOf = (text: string): ReadonlyMap<string, number> => {
 
 class Index {
   #numbers = new Map<string, number>()
-  /** By number; the id is gone where the number is not its own any more. */
+  /** By number. */
   #ids: Array<string> = []
+  /** By number: how many words, or that the text is gone. */
   #lengths: Array<number> = []
   #postings = new Map<string, Array<number>>()
   #totalLength = 0
@@ -125,6 +136,7 @@ class Index {
     const old = this.#numbers.get(id)
     if (old !== undefined) {
       this.#totalLength -= this.#lengths[old] ?? 0
+      this.#lengths[old] = gone
       this.#numbers.delete(id)
       if (this.#ids.length > 2 * this.#numbers.size + leastGone) this.#compact()
     }
@@ -143,28 +155,42 @@ class Index {
     this.#totalLength += length
   }
 
-  rank(terms: Iterable<string>): ReadonlyArray<Match> {
-    const size = this.#numbers.size
-    const average = this.#totalLength / size
-    const scores = new Map<number, number>()
-    for (const term of terms) {
-      const postings = (this.#postings.get(term) ?? []).filter((posting) => this.#isThere(posting))
-      // As Lucene has it: above 0 also for a word that most texts have.
-      const rarity = Math.log(1 + (size - postings.length + 0.5) / (postings.length + 0.5))
-      for (const posting of postings) {
-        const number = Math.floor(posting / perDocument)
-        const count = posting % perDocument
-        const length = (this.#lengths[number] ?? 0) / average
-        const weight = count / (count + saturation * (1 - lengthWeight + lengthWeight * length))
-        scores.set(number, (scores.get(number) ?? 0) + rarity * weight)
+  rank(
+    terms: ReadonlyArray<string>,
+    { accept, k, minScore }: Request,
+    pauses: boolean
+  ): Effect.Effect<ReadonlyArray<Match>> {
+    return Effect.gen({ self: this }, function* () {
+      const size = this.#numbers.size
+      const average = this.#totalLength / size
+      const scores = new Float64Array(this.#ids.length)
+      for (const term of terms) {
+        if (pauses && turns.isSpent()) yield* turns.next
+        const postings = this.#postings.get(term) ?? []
+        let having = 0
+        for (const posting of postings) if (this.#lengths[Math.floor(posting / perDocument)] !== gone) having++
+        // As Lucene has it: above 0 also for a word that most texts have.
+        const rarity = Math.log(1 + (size - having + 0.5) / (having + 0.5))
+        for (const posting of postings) {
+          const number = Math.floor(posting / perDocument)
+          const count = posting % perDocument
+          const length = (this.#lengths[number] ?? gone) / average
+          const weight = count / (count + saturation * (1 - lengthWeight + lengthWeight * length))
+          scores[number] = (scores[number] ?? 0) + rarity * weight
+        }
       }
-    }
-    return Array.from(scores, ([number, score]) => ({ id: this.#ids[number] ?? "", score })).sort(byScore)
-  }
-
-  #isThere(posting: number): boolean {
-    const number = Math.floor(posting / perDocument)
-    return this.#numbers.get(this.#ids[number] ?? "") === number
+      const best = new TopK<{ readonly id: string }>(k, Math.max(minScore, Number.MIN_VALUE))
+      // `entries()` would take three times as long.
+      for (let number = 0; number < scores.length; number++) {
+        const score = scores[number] ?? 0
+        if (score < best.threshold || this.#lengths[number] === gone) continue
+        if (pauses && turns.isSpent()) yield* turns.next
+        const id = this.#ids[number] ?? ""
+        const entry = { id }
+        if (best.admits(entry, score) && accept?.(id) !== false) best.push(entry, score)
+      }
+      return best.ranked().map(({ entry: { id }, score }) => ({ id, score }))
+    })
   }
 
   #compact(): void {

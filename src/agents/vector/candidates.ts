@@ -1,9 +1,9 @@
-/** The best items that pass, from a ranking of ids: items are in memory, or are read where they are stored. */
-import { Effect } from "effect"
+/** The best items of a ranking that pass: items are in memory, or are read where they are stored. */
+import { Effect, Exit } from "effect"
 import type { Owned } from "../internal/owned.ts"
 import type * as Ir from "../query/ir.ts"
 import type { ReadError } from "../StateError.ts"
-import type { Engine, Match } from "./Engine.ts"
+import type { Match, Request } from "./Engine.ts"
 import type { StoredItem } from "./Stored.ts"
 
 /** An item that was found, as it was when it was scored. */
@@ -30,24 +30,39 @@ export interface Passes<in A> {
   readonly condition: Ir.Condition | undefined
 }
 
-/** What is in memory is there at once: a failure is a schema that does not keep its word. */
-export const read = <A>(owned: Owned<A>): A => Effect.runSync(Effect.orDie(owned.get))
+/** What ranks ids: an engine for one vector, or the words of a text. */
+export interface Ranking<out E> {
+  readonly search: <B>(request: Request, answer: (matches: ReadonlyArray<Match>) => B) => Effect.Effect<B, E>
+  /** How many ids there are. */
+  readonly size: () => number
+}
 
-/** The best `count` items by vectors. */
-export const nearest = <A>(
-  engine: Engine,
+/** What is asked of a ranking. */
+export interface Wanted<in A> {
+  readonly count: number
+  readonly minScore: number
+  readonly passes: Passes<A>
+}
+
+/** What is in memory is there at once: a failure is a schema that does not keep its word. */
+export const read = <A>({ get }: Owned<A>): A =>
+  // Sound: an exit is an effect, and what it succeeds with is its value.
+  Exit.isExit(get) && Exit.isSuccess(get) ? (get.value as A) : Effect.runSync(Effect.orDie(get))
+
+/** The best items of a ranking. */
+export const best = <A, E>(
+  ranking: Ranking<E>,
   items: Items<A>,
-  vector: Float32Array,
-  { count, minScore, passes }: { readonly count: number; readonly minScore: number; readonly passes: Passes<A> }
-): Effect.Effect<ReadonlyArray<Found<A>>, ReadError> => {
+  wanted: Wanted<A>
+): Effect.Effect<ReadonlyArray<Found<A>>, ReadError | E> => {
   const { held } = items
-  if (held === undefined) return nearestStored(engine, items, vector, { count, minScore, passes })
+  if (held === undefined) return bestStored(ranking, items, wanted)
+  const { count, minScore, passes } = wanted
   const accept = (id: string): boolean => {
     const owned = held(id)
     return owned !== undefined && passes.item(read(owned), id)
   }
-  const request = { k: count, minScore, accept: passes.isAll ? undefined : accept }
-  return engine.search(vector, request, (matches) =>
+  return ranking.search({ k: count, minScore, accept: passes.isAll ? undefined : accept }, (matches) =>
     matches.flatMap((match) => {
       const owned = held(match.id)
       return owned === undefined ? [] : [{ ...match, owned }]
@@ -62,36 +77,27 @@ const spare = 4
 // candidates would be to read a good part of the items.
 const tooMany = 1 / 16
 
-const nearestStored = <A>(
-  engine: Engine,
+const bestStored = <A, E>(
+  ranking: Ranking<E>,
   items: Items<A>,
-  vector: Float32Array,
-  { count, minScore, passes }: { readonly count: number; readonly minScore: number; readonly passes: Passes<A> }
-): Effect.Effect<ReadonlyArray<Found<A>>, ReadError> =>
+  { count, minScore, passes }: Wanted<A>
+): Effect.Effect<ReadonlyArray<Found<A>>, ReadError | E> =>
   Effect.gen(function* () {
     const passing = new Passing(items, passes)
     let accept: ((id: string) => boolean) | undefined
     let k = passes.isAll ? count : spare * count
     for (;;) {
-      const matches = yield* engine.search(vector, { k, minScore, accept }, (found) => found)
+      const matches = yield* ranking.search({ k, minScore, accept }, (found) => found)
       const found = yield* passing.take(matches, count)
       if (found.length === count || matches.length < k) return found
       const needed = found.length === 0 ? Number.POSITIVE_INFINITY : (matches.length * count) / found.length
-      if (accept === undefined && passes.condition !== undefined && needed > tooMany * engine.size()) {
+      if (accept === undefined && passes.condition !== undefined && needed > tooMany * ranking.size()) {
         const ids = new Set(yield* items.matching(passes.condition))
         accept = (id) => ids.has(id)
         k = count
       } else k *= spare
     }
   })
-
-/** The best `count` items of a ranking that is given whole, such as the one by words. */
-export const best = <A>(
-  items: Items<A>,
-  ranked: ReadonlyArray<Match>,
-  count: number,
-  passes: Passes<A>
-): Effect.Effect<ReadonlyArray<Found<A>>, ReadError> => new Passing(items, passes).take(ranked, count)
 
 /** Reads items that are stored, each once, and keeps those that pass. */
 class Passing<in out A> {

@@ -17,9 +17,13 @@ export interface Candidate<T> {
   readonly vector: Float32Array
 }
 
-/** Puts candidates, given best first, in the order of their gain; of equal ones the earlier comes first. Computes in steps. */
+/**
+ * Of candidates, given best first, those that gain most, in the order of their gain; of equal ones the earlier comes first. Computes
+ * in steps.
+ */
 export const diversify = <T extends Match>(
   candidates: ReadonlyArray<Candidate<T>>,
+  count: number,
   diversity: number,
   metric: Metric
 ): Effect.Effect<ReadonlyArray<T>> =>
@@ -32,7 +36,7 @@ export const diversify = <T extends Match>(
       nearest: Number.NEGATIVE_INFINITY
     }))
     const ordered: Array<T> = []
-    while (left.length > 0) {
+    while (left.length > 0 && ordered.length < count) {
       if (turns.isSpent()) yield* turns.next
       let best = 0
       let most = Number.NEGATIVE_INFINITY

@@ -1,16 +1,17 @@
 /** From a query to its hits: what is looked for, the best candidates, and the order they come in. */
-import { Effect } from "effect"
+import { Array as Arr, Effect } from "effect"
 import type { Codec } from "../../schema/Codec.ts"
 import { type ReadError, StateNotFound } from "../StateError.ts"
 import type { Texts, Words } from "./bm25.ts"
-import { best, type Found, type Items, nearest, type Passes, read } from "./candidates.ts"
+import { best, type Found, type Items, type Passes, type Ranking, read } from "./candidates.ts"
 import * as Diversity from "./diversity.ts"
 import type { Shape } from "./Embedder.ts"
-import type { Engine, Match } from "./Engine.ts"
+import type { Engine } from "./Engine.ts"
 import { embedAll } from "./embedding.ts"
 import * as Hybrid from "./hybrid.ts"
 import * as Query from "./Query.ts"
-import type { Settings } from "./Stored.ts"
+import type { Settings, StoredItem } from "./Stored.ts"
+import { turns } from "./turns.ts"
 import type { EmbeddingFailed, QueryError, QueryInvalid } from "./VectorError.ts"
 import * as Where from "./where.ts"
 
@@ -31,10 +32,11 @@ export interface Searched<in out A> {
 export interface Hit<out A> {
   readonly id: string
   readonly item: A
+  /** Higher is better; see the metric. */
   readonly score: number
 }
 
-/** What searching fails with. */
+/** What searching can fail with. */
 export type SearchError = QueryError | EmbeddingFailed | StateNotFound | ReadError
 
 /** The hits of a query. */
@@ -50,10 +52,10 @@ export const search = <A>(
     const wanted = k + offset
     if (k === 0 || (engine.size() === 0 && query.like === undefined)) return []
     const vector = yield* vectorOf(searched, query)
-    const count = diversity === 0 ? wanted : Math.max(wanted, Diversity.depth(wanted))
-    const ranked = yield* rank(searched, query, vector, count, passes)
-    const ordered = diversity === 0 ? ranked : yield* diversified(searched, query, ranked, wanted)
-    if (ordered === undefined) return yield* search(searched, query)
+    const ordered =
+      diversity === 0
+        ? yield* rank(searched, query, vector, wanted, passes)
+        : yield* diverse(searched, query, vector, wanted, passes)
     return ordered.slice(offset, wanted).map(({ id, owned, score }) => ({ id, item: read(owned), score }))
   })
 
@@ -100,87 +102,86 @@ const rank = <A>(
 ): Effect.Effect<ReadonlyArray<Found<A>>, ReadError> => {
   const { engine, items, settings } = searched
   const minScore = Query.leastScore(settings.metric, query)
-  if (query.hybrid === undefined || query.hybrid === false)
-    return nearest(engine, items, vector, { count, minScore, passes })
+  const byVector: Ranking<never> = {
+    search: (request, answer) => engine.search(vector, request, answer),
+    size: () => engine.size()
+  }
+  if (query.hybrid === undefined || query.hybrid === false) return best(byVector, items, { count, minScore, passes })
   const { words = 0.5 } = query.hybrid === true ? {} : query.hybrid
-  const depth = Hybrid.depth(count)
+  const { text } = query
+  const byWords: Ranking<ReadError> = {
+    search: (request, answer) => searched.words.search(text, textsOf(searched), request, answer),
+    size: () => engine.size()
+  }
   return Effect.gen(function* () {
-    const byVector = yield* nearest(engine, items, vector, { count: depth, minScore: Number.NEGATIVE_INFINITY, passes })
-    const byWords = yield* wordRanking(searched, query.text ?? "", depth, passes)
-    const { held } = items
+    const wanted = { count: Hybrid.depth(count), minScore: Number.NEGATIVE_INFINITY, passes }
+    const near = yield* best(byVector, items, wanted)
+    const said = yield* best(byWords, items, wanted)
     // The two are of different moments: what was removed or replaced in between is not in both as the same.
-    const asNow = (found: Found<A>) => held === undefined || held(found.id) === found.owned
-    return Hybrid.fuse(byVector.filter(asNow), byWords, words)
+    return Hybrid.fuse(
+      near.filter((found) => isAsItWas(items, found)),
+      said,
+      words
+    )
       .filter(({ score }) => score >= minScore)
       .slice(0, count)
   })
 }
 
-const wordRanking = <A>(
-  { ids, items, textOf, words }: Searched<A>,
-  text: string,
-  depth: number,
-  passes: Passes<A>
-): Effect.Effect<ReadonlyArray<Found<A>>, ReadError> => {
-  const { held, stored } = items
-  if (held === undefined) {
-    const texts: Texts<ReadError> = {
-      ids,
-      atOnce: 500,
-      read: (ids) =>
-        Effect.map(stored(ids), (found) => {
-          const all = new Map<string, string>()
-          for (const [id, { item }] of found) all.set(id, textOf(item))
-          return all
-        })
-    }
-    return Effect.flatMap(
-      words.search(text, texts, (ranked) => ranked),
-      (ranked) => best(items, ranked, depth, passes)
-    )
-  }
-  const texts: Texts<never> = {
-    ids,
-    atOnce: 16,
-    read: (ids) =>
-      Effect.sync(() => {
-        const all = new Map<string, string>()
-        for (const id of ids) {
-          const owned = held(id)
-          if (owned !== undefined) all.set(id, textOf(read(owned)))
-        }
-        return all
+// Items in memory are read a few at a time, so that fibers come in between.
+const textsOf = <A>({ ids, items, textOf }: Searched<A>): Texts<ReadError> => ({
+  ids,
+  atOnce: items.held === undefined ? 500 : 16,
+  read: (ids) => {
+    const { held, stored } = items
+    const texts = new Map<string, string>()
+    if (held === undefined)
+      return Effect.map(stored(ids), (found) => {
+        for (const [id, { item }] of found) texts.set(id, textOf(item))
+        return texts
       })
-  }
-  return words.search(text, texts, (ranked: ReadonlyArray<Match>) => {
-    const found: Array<Found<A>> = []
-    for (const match of ranked) {
-      if (found.length >= depth) break
-      const owned = held(match.id)
-      if (owned !== undefined && (passes.isAll || passes.item(read(owned), match.id))) found.push({ ...match, owned })
+    for (const id of ids) {
+      const owned = held(id)
+      if (owned !== undefined) texts.set(id, textOf(read(owned)))
     }
-    return found
-  })
-}
+    return Effect.succeed(texts)
+  }
+})
 
-/** The candidates in an order of variety; nothing if some went or changed meanwhile, so that others belong in their place. */
-const diversified = <A>(
-  { items, settings }: Searched<A>,
-  { diversity = 0, hybrid }: Query.Query<A>,
-  ranked: ReadonlyArray<Found<A>>,
-  wanted: number
-): Effect.Effect<ReadonlyArray<Found<A>> | undefined, ReadError> =>
+// Reading the vectors of so many items takes a few milliseconds.
+const readAtOnce = 100
+
+/** The best candidates in an order of variety. */
+const diverse = <A>(
+  searched: Searched<A>,
+  query: Query.Query<A>,
+  vector: Float32Array,
+  wanted: number,
+  passes: Passes<A>
+): Effect.Effect<ReadonlyArray<Found<A>>, ReadError> =>
   Effect.gen(function* () {
+    const { items, settings } = searched
+    const { diversity = 0, hybrid } = query
     const depth = Diversity.depth(wanted)
-    const front = ranked.slice(0, depth)
-    const stored = yield* items.stored(front.map(({ id }) => id))
-    const candidates = front.map((found) => ({
-      found,
-      vector: stored.get(found.id)?.vector ?? new Float32Array(settings.dimension)
-    }))
     // Scores of a hybrid search are from 0 to 1, and so is the cosine of vectors that have something to do with each other.
     const metric = hybrid === undefined || hybrid === false ? settings.metric : "cosine"
-    const ordered = [...(yield* Diversity.diversify(candidates, diversity, metric)), ...ranked.slice(depth)]
-    const { held } = items
-    return held === undefined || ordered.every(({ id, owned }) => held(id) === owned) ? ordered : undefined
+    for (let left = 3; ; left--) {
+      const ranked = yield* rank(searched, query, vector, Math.max(wanted, depth), passes)
+      const front = ranked.slice(0, depth)
+      const stored = new Map<string, StoredItem<A>>()
+      for (const batch of Arr.chunksOf(front, readAtOnce)) {
+        if (!turns.begin()) yield* turns.next
+        for (const [id, item] of yield* items.stored(batch.map(({ id }) => id))) stored.set(id, item)
+      }
+      const vectorOf = (id: string) => stored.get(id)?.vector ?? new Float32Array(settings.dimension)
+      const candidates = front.map((found) => ({ found, vector: vectorOf(found.id) }))
+      const chosen = yield* Diversity.diversify(candidates, wanted, diversity, metric)
+      const ordered = chosen.length < wanted ? [...chosen, ...ranked.slice(depth)] : chosen
+      const now = ordered.filter((found) => isAsItWas(items, found))
+      // Others belong in the place of what went meanwhile. Where items keep going, there are fewer hits in the end.
+      if (now.length === ordered.length || left === 0) return now
+    }
   })
+
+/** Whether an item in memory is still there, and the one that was scored. */
+const isAsItWas = <A>({ held }: Items<A>, { id, owned }: Found<A>): boolean => held === undefined || held(id) === owned

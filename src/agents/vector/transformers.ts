@@ -1,7 +1,7 @@
 /**
  * An embedder on this machine: a model in ONNX form, run by transformers.js (`@huggingface/transformers`).
  *
- * - Promises: texts leave the machine never, and with `offline` nothing is downloaded either. The model computes in a thread of its
+ * - Promises: texts never leave the machine, and with `offline` nothing is downloaded either. The model computes in a thread of its
  *   own, so that the event loop stays free, and is freed when the scope closes.
  * - Costs: the model in memory, and its download once. Of a text longer than the model takes, the end is ignored: split it.
  * - Fails: opening with `StorageUnavailable` where the package is missing or the model cannot be loaded; with `EmbeddingFailed`.

@@ -44,20 +44,15 @@ export const test = <A>(condition: Ir.Condition): ((item: A) => boolean) => {
   return (item) => matches(plan, { key: "", revision: 0, savedAt: 0, payload: "", tree: item })
 }
 
-/** The keys of the stored items that fit: one query where the store runs queries, and else one read of everything. */
+/**
+ * The keys of the entries whose items fit: one query where the store runs queries, and else one read of everything. An entry that is
+ * no item fits as an item without any field would.
+ */
 export const keys = <A>(
   family: Family<Stored<A>>,
   condition: Ir.Condition
-): Effect.Effect<ReadonlyArray<string>, ReadError> => {
-  const isItem: Ir.Condition = {
-    _tag: "Compare",
-    op: "eq",
-    operand: { _tag: "Path", path: ["_tag"], kind: "string" },
-    value: "Item"
-  }
-  const plan = rows({ _tag: "And", of: [isItem, inItem(condition)] }, [Ir.key])
-  return Effect.map(Run.cells(family, plan), (found) => found.map(([key]) => String(key)))
-}
+): Effect.Effect<ReadonlyArray<string>, ReadError> =>
+  Effect.map(Run.cells(family, rows(inItem(condition), [Ir.key])), (found) => found.map(([key]) => String(key)))
 
 /** The same condition on an entry that holds the item. */
 const inItem = (condition: Ir.Condition): Ir.Condition => {

@@ -13,9 +13,10 @@ import { Cause, Effect, Logger, type Scope } from "effect"
 import type * as VectorAgent from "../../agents/VectorAgent.ts"
 import type * as Embedder from "../../agents/vector/Embedder.ts"
 import { Broken, live } from "../internal/case.ts"
-import { replayOfEnvironment, seedOfEnvironment } from "../internal/environment.ts"
+import { budgetOfEnvironment, replayOfEnvironment, seedOfEnvironment } from "../internal/environment.ts"
 import * as Gen from "../internal/gen.ts"
 import * as Token from "../internal/token.ts"
+import type { Budget } from "../internal/world.ts"
 import type { It } from "../Laws.ts"
 import { LawViolation } from "../LawViolation.ts"
 import type * as Site from "../Site.ts"
@@ -33,29 +34,53 @@ export interface VectorSubject {
     site: Site.Site,
     memory: Memory
   ) => Effect.Effect<VectorAgent.VectorAgent<Note>, unknown, Scope.Scope | Embedder.Embedder>
+  /** By which metrics it is tried. Default: all. */
+  readonly metrics?: ReadonlyArray<VectorAgent.Metric> | undefined
   /** Where it keeps its index on a site, if it does: then that file is damaged as well. */
   readonly indexFile?: ((site: Site.Site) => string) | undefined
 }
 
 /** How much is tried. */
 export interface VectorOptions {
-  /** Scripts a law and metric, at most. Default: 30. */
+  /** `LAWS_BUDGET` comes before it. Default: `"quick"`. */
+  readonly budget?: Budget | undefined
+  /** Scripts a law and metric, at most, in place of the budget's. */
   readonly runs?: number | undefined
-  /** No script begins after so many milliseconds, a law and metric. Default: 1000. */
+  /** No script begins after so many milliseconds, a law and metric, in place of the budget's. */
   readonly millis?: number | undefined
   /** Start of all choices, 32 bits. Default: `LAWS_SEED`, or random; a violation's replay token holds it. */
   readonly seed?: number | undefined
 }
 
-const laws: ReadonlyArray<{ readonly name: string; readonly kinds: readonly [Kind, ...ReadonlyArray<Kind>] }> = [
-  { name: "any script of operations answers as a map and a plain search do", kinds },
+interface Law {
+  readonly name: string
+  readonly kinds: readonly [Kind, ...ReadonlyArray<Kind>]
+  readonly ids: number
+  /** Whether it is one of memories that keep an index in a file. */
+  readonly ofFile: boolean
+}
+
+const laws: ReadonlyArray<Law> = [
+  { name: "any script of operations answers as a map and a plain search do", kinds, ids: 8, ofFile: false },
   {
     name: "no index file, whatever became of it, changes an answer",
-    kinds: ["add", "damage", "remove", "addMany", "damage", "update", "reopen", "damage"]
+    kinds: ["add", "damage", "remove", "addMany", "damage", "update", "reopen", "damage"],
+    // An item is often written again.
+    ids: 3,
+    ofFile: true
   }
 ]
 
+const efforts: Record<Budget, { readonly runs: number; readonly millis: number }> = {
+  quick: { runs: 40, millis: 3_000 },
+  ci: { runs: 300, millis: 20_000 },
+  soak: { runs: 10_000, millis: 600_000 }
+}
+
 const shrinkMillis = 5_000
+
+// A script that takes longer hangs.
+const patience = "1 minute"
 
 // A memory logs whatever is wrong with its index file, and here it is wrong on purpose.
 const quiet = Logger.layer([])
@@ -64,32 +89,34 @@ const metrics: ReadonlyArray<VectorAgent.Metric> = ["cosine", "dot", "euclidean"
 
 /** Registers one test a law and metric. `LAWS_REPLAY` repeats one case. */
 export const vectorSuite = (it: It, subject: VectorSubject, options: VectorOptions = {}): void => {
-  for (const metric of metrics)
-    for (const { kinds, name } of laws) {
+  const budget = budgetOfEnvironment() ?? options.budget ?? "quick"
+  for (const metric of subject.metrics ?? metrics)
+    for (const { ids, kinds, name, ofFile } of laws) {
+      if (ofFile && subject.indexFile === undefined) continue
       const law = `${name}, by ${metric}`
       it(`${subject.name}: ${law}`, async (context) => {
         const replay = replayOfEnvironment()
         const token = replay === undefined ? null : Token.parse(replay)
         if (token !== null && (token.law !== law || token.subject !== subject.name))
           return void context.skip("another case is replayed")
-        if (kinds[1] === "damage" && subject.indexFile === undefined) return void context.skip("it keeps no index file")
         const seed = token?.seed ?? options.seed ?? seedOfEnvironment() ?? Math.floor(Math.random() * 2 ** 31)
-        let end = performance.now() + (options.millis ?? 1000)
+        const { millis = efforts[budget].millis, runs = efforts[budget].runs } = options
+        let end = performance.now() + millis
         let hasFailed = false
         const tried = (script: ReadonlyArray<Step>) =>
           Effect.suspend(() => {
             if (performance.now() > end && token === null) return Effect.succeed(true)
-            return Effect.catchCause(Effect.as(Effect.scoped(holds(subject, metric, script)), true), (cause) => {
+            const held = Effect.timeout(Effect.scoped(holds(subject, metric, script)), patience)
+            return Effect.catchCause(Effect.as(held, true), (cause) => {
               // From the first failure on, there is time to look for a smaller script.
               if (!hasFailed) end = performance.now() + shrinkMillis
               hasFailed = true
               return asBroken(cause)
             })
           })
-        const { runs = 30 } = options
-        const checked = Gen.checkEffect(scripts(kinds), tried, {
+        const checked = Gen.checkEffect(scripts(kinds, ids), tried, {
           runs,
-          size: 8,
+          size: 12,
           seed: String(seed),
           replay: token?.case
         })
@@ -102,9 +129,9 @@ export const vectorSuite = (it: It, subject: VectorSubject, options: VectorOptio
           law,
           script: shrunkInput.map((step) => show(metric, step)),
           evidence: failure._tag === "PropertyError" ? failure.error.evidence : "the law answered false",
-          replay: Token.format({ subject: subject.name, law, budget: "quick", seed, case: found })
+          replay: Token.format({ subject: subject.name, law, budget, seed, case: found })
         })
-      }, 600_000)
+      }, 3_600_000)
     }
 }
 

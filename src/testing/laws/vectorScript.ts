@@ -1,5 +1,5 @@
 /** Scripts of operations on a memory, and what must be answered after each of them. */
-import { existsSync } from "node:fs"
+import { existsSync, rmSync } from "node:fs"
 import { Effect, Exit, Option, Schema, Scope } from "effect"
 import type * as VectorAgent from "../../agents/VectorAgent.ts"
 import * as Embedder from "../../agents/vector/Embedder.ts"
@@ -56,12 +56,12 @@ const texts: Gen.Gen<string> = Gen.map(
   ({ x, y, z }) => `${x} ${y} ${z}`
 )
 
-/** Scripts of steps of these kinds. */
-export const scripts = (kinds: readonly [Kind, ...ReadonlyArray<Kind>]): Gen.Gen<ReadonlyArray<Step>> =>
+/** Scripts of steps of these kinds, on so many ids. */
+export const scripts = (kinds: readonly [Kind, ...ReadonlyArray<Kind>], count: number): Gen.Gen<ReadonlyArray<Step>> =>
   Gen.script(
     Gen.record<Step>({
       kind: Gen.pick(kinds),
-      ids: Gen.array(Gen.int(0, ids.length - 1), { minLength: 1, maxLength: 4 }),
+      ids: Gen.array(Gen.int(0, Math.min(count, ids.length) - 1), { minLength: 1, maxLength: 4 }),
       note: Gen.record<Note>({ text: texts, even: Gen.pick([true, false]) }),
       question: Gen.record<Question>({
         text: texts,
@@ -69,7 +69,7 @@ export const scripts = (kinds: readonly [Kind, ...ReadonlyArray<Kind>]): Gen.Gen
         minScore: Gen.pick([undefined, 0.123, -1.357]),
         evenOnly: Gen.pick([false, true])
       }),
-      damage: Gen.pick(damages),
+      damage: Gen.pick(["older", ...damages, "older"]),
       at: Gen.int(0, 999)
     })
   )
@@ -170,17 +170,19 @@ export const holds = (subject: VectorSubject, metric: VectorAgent.Metric, script
           yield* memory.refresh
           break
         case "reopen":
-          yield* reopen(
-            Effect.sync(() => {
-              if (file !== undefined && !existsSync(others.older)) keep(file, others.older)
-            })
-          )
+          yield* reopen(Effect.void)
           break
         case "damage": {
           if (file === undefined) break
           const kind = step.damage
           if (kind === "another's") yield* leaveAnother(subject, metric, others.another)
-          yield* reopen(Effect.sync(() => damage(file, kind, at, others)))
+          yield* reopen(
+            Effect.sync(() => {
+              if (kind !== "older" && !existsSync(others.older)) keep(file, others.older)
+              damage(file, kind, at, others)
+              if (kind === "older") rmSync(others.older, { force: true })
+            })
+          )
           break
         }
       }

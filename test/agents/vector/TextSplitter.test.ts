@@ -49,6 +49,7 @@ it("with an overlap the next piece begins with a sentence or with words of the o
     "Carl sat down. Dora stood up.",
     "Dora stood up. Emil ran off."
   ])
+  expect(texts(text, { size: 42, overlap: 18 })[1]).toBe("Carl sat down. Dora stood up.")
   expect(texts("one two three four five six", { size: 16, overlap: 7 })).toEqual([
     "one two three",
     "three four five",

@@ -1,6 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { type Texts, Words } from "../../../src/agents/vector/bm25.ts"
+import type { Request } from "../../../src/agents/vector/Engine.ts"
 import { random } from "./engineConformance.ts"
 
 /** Words over a map, which tells of its changes. */
@@ -23,8 +24,9 @@ class Library {
     this.words.changed(id)
   }
 
-  search(text: string) {
-    return this.words.search(text, this.source, (ranked) => ranked)
+  search(text: string, request: Partial<Request> = {}) {
+    const all: Request = { k: Number.POSITIVE_INFINITY, minScore: Number.NEGATIVE_INFINITY }
+    return this.words.search(text, this.source, { ...all, ...request }, (ranked) => ranked)
   }
 }
 
@@ -60,7 +62,12 @@ it.effect("scores are those of the definition, whatever was added, changed and r
     for (let round = 0; round < 60; round++) {
       for (let i = 0; i < 100; i++) library.set(`n${Math.floor(next() * 40)}`, next() < 0.3 ? undefined : text())
       const query = text()
-      expect(rounded(yield* library.search(query))).toEqual(rounded(bm25(library.texts, query)))
+      const expected = rounded(bm25(library.texts, query))
+      expect(rounded(yield* library.search(query))).toEqual(expected)
+      const [k, minScore] = [Math.floor(next() * 20), next()]
+      expect(rounded(yield* library.search(query, { k, minScore, accept: (id) => id !== expected[1]?.[0] }))).toEqual(
+        expected.filter(([, score], i) => i !== 1 && Number(score) >= minScore).slice(0, k)
+      )
     }
   })
 )
@@ -116,5 +123,23 @@ it.effect("a search that is broken off loses no text", () =>
     library.texts.clear()
     library.words.clear()
     expect(yield* library.search("word")).toEqual([])
+  })
+)
+
+it.effect("a text that changes while it is ranked is not found by what it said", () =>
+  Effect.gen(function* () {
+    const library = new Library()
+    for (let i = 0; i < 5; i++) library.set(`n${i}`, "word")
+    const found = yield* library.search("word", {
+      accept: (id) => {
+        if (id === "n2" && library.texts.get(id) === "word") library.set(id, "another")
+        return true
+      }
+    })
+    expect(found.map(({ id }) => id)).toEqual(["n0", "n1", "n3", "n4"])
+    // What changes all the time does not keep a search from ending.
+    let changes = 0
+    const busy = yield* library.search("word", { accept: (id) => library.set(id, `word ${changes++}`) === undefined })
+    expect(busy).toHaveLength(4)
   })
 )

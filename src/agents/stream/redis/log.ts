@@ -82,8 +82,9 @@ class RedisLog implements Log {
 
   read(id: Id, { after, limit }: Part): Effect.Effect<ReadonlyArray<Stored>, Failure> {
     const args = [Math.max(0, after), Math.min(limit, Number.MAX_SAFE_INTEGER), pageBytes]
-    return Effect.map(this.#run("read", Scripts.read, id, args), (reply) => {
-      const page = Array.isArray(reply) ? reply : []
+    return Effect.flatMap(this.#run("read", Scripts.read, id, args), (reply) => {
+      if (!Array.isArray(reply)) return Exit.fail(notOurs(id))
+      const page: ReadonlyArray<unknown> = reply
       const events: Array<Stored> = []
       for (let i = 0; i + 3 < page.length; i += 4)
         events.push({
@@ -93,7 +94,7 @@ class RedisLog implements Log {
           data: String(page[i + 2]),
           at: Number(String(page[i + 3]))
         })
-      return events
+      return Exit.succeed(events)
     })
   }
 

@@ -66,10 +66,13 @@ return {}`
 /** Answers up to where events were compacted, and the last position. */
 export const bounds: Script = { name: "bounds", lua: `${head}\nreturn { compacted, last }` }
 
-/** A page: the position before it, how many events at most, how many bytes end it. Answers id, type, data and time of each. */
+/**
+ * A page: the position before it, how many events at most, how many bytes end it. Answers id, type, data and time of each. Events
+ * whose key is gone, evicted or deleted by others, are not taken for the end.
+ */
 export const read: Script = {
   name: "read",
-  lua: `
+  lua: `${head}
 local page, bytes, left = {}, 0, tonumber(ARGV[2])
 local from = '(' .. ARGV[1] .. '-0'
 while left > 0 and bytes < tonumber(ARGV[3]) do
@@ -85,6 +88,7 @@ while left > 0 and bytes < tonumber(ARGV[3]) do
   if #entries < 64 then break end
   from = '(' .. entries[#entries][1]
 end
+if #page == 0 and tonumber(ARGV[2]) > 0 and last > math.max(tonumber(ARGV[1]), compacted) then return '${foreign}' end
 return page`
 }
 
