@@ -154,7 +154,7 @@ export const products: Readonly<Record<string, Product>> = {
   emmettSqlite: {
     name: `Emmett ${emmett}, emmett-sqlite on sqlite3 5.1.7`,
     survives: powerCut,
-    // They share a connection and its transaction, and the first one that is done closes it.
+    // They share a transaction on a connection that the first one to end closes: acknowledged, they are not there.
     failsAtOnce: true,
     open: onEmmett("@event-driven-io/emmett-sqlite", ({ getSQLiteEventStore }, directory) =>
       getSQLiteEventStore({ fileName: `${directory}/events.db` })
