@@ -9,8 +9,9 @@
  * - Costs: a `save` reads the whole and writes it, as `update` does; the whole that was read last is kept until it is
  *   written. Writers of all parts wait for one lock; a write to another part by another process is a conflict, after
  *   which a `modify` runs again. A subscription encodes the part once a commit.
- * - Fails: as the agent below does; a lens that throws is a defect. With `StateInvalid`, and nothing written: for a part that does not fit its schema; for
- *   a save where no whole is stored and the agent has no `initial`; for the deletion of a part that is always there.
+ * - Fails: as the agent below does; a lens that throws is a defect. With `StateInvalid`, and nothing written: for a part
+ *   that does not fit its schema; for a save where no whole is stored and the agent has no `initial`; for the deletion of
+ *   a part that is always there.
  *
  * Law: with a lens that keeps its own laws, saving what was loaded changes nothing, what was saved is loaded, and the
  * second of two saves wins, in the part and in the whole. What is beside the part stays as it is.
