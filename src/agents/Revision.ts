@@ -1,8 +1,8 @@
 import type { Brand } from "effect"
 
 /**
- * The number of a commit: 1 for the first, growing with every commit of one key, never reused, not even after a
- * delete. Numbers need not be dense.
+ * The number of a commit: above 0, growing with every commit of one key, never reused, not even after a delete. Numbers need
+ * not be dense, nor begin with 1: in Redis they begin with the server's time.
  */
 export type Revision = number & Brand.Brand<"dgents/Revision">
 
