@@ -8,6 +8,7 @@ export default defineConfig({
   resolve: { conditions },
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/setup.ts"],
     // Laws and crash tests are long by nature; what hangs still ends.
     testTimeout: 60_000,
     hookTimeout: 60_000,

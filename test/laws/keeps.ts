@@ -1,0 +1,21 @@
+// The laws of real processes take longer than the budget of the other law tests: they have tests of their own, in `ci`.
+import { expect, it } from "@effect/vitest"
+import { Laws, type Subject } from "dgents/testing"
+import { Effect } from "effect"
+
+export const kill = "a killed process loses nothing acknowledged"
+export const shared = ["several processes keep one history", "increments of several processes are all counted"]
+
+/** Tests that a subject keeps some laws. */
+export const keeps = <S>(subject: Subject<S>, laws: ReadonlyArray<string>) => {
+  for (const law of laws)
+    it.effect(
+      `${subject.name}: ${law}`,
+      () =>
+        Effect.gen(function* () {
+          const { outcomes } = yield* Laws.check(subject, { budget: "ci", laws: [law] })
+          expect(outcomes).toMatchObject([{ _tag: "Kept", law }])
+        }),
+      600_000
+    )
+}
