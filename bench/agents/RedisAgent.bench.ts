@@ -55,7 +55,7 @@ for (const [size, bytes] of [
     })
   )
   bench(
-    `redis/save ${size}`,
+    `redis/save ${size}, against SET`,
     Effect.map(setup(bytes), ({ family, next, raw }) => {
       const agent = family.at("thread-0")
       return { ours: (i) => agent.save(next(i)), raw: (i) => raw.put("thread-0", next(i)) }
@@ -73,7 +73,7 @@ for (const [size, bytes] of [
     { per: 64 }
   )
   bench(
-    `redis/save ${size}, 64 at once`,
+    `redis/save ${size}, 64 at once, against SET`,
     Effect.map(setup(bytes), ({ family, next, raw }) => {
       const agents = threads.map(family.at)
       return {
