@@ -1,6 +1,16 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Claims, FileLog, MemoryLog, PersistentAgent, SqlAgent, StreamAgent, VolatileAgent } from "dgents"
+import {
+  type Claims,
+  FileLog,
+  MemoryLog,
+  PersistentAgent,
+  RedisAgent,
+  SqlAgent,
+  StreamAgent,
+  VolatileAgent
+} from "dgents"
+import { IoredisDriver } from "dgents/redis"
 import { SqliteDriver } from "dgents/sqlite"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
@@ -13,6 +23,7 @@ const primitives: ReadonlyArray<readonly [file: string, claims: Omit<Claims.Clai
   ["VolatileAgent", VolatileAgent.claims()],
   ["PersistentAgent", PersistentAgent.claims()],
   ["SqlAgent", SqlAgent.claims(sqlite)],
+  ["RedisAgent", RedisAgent.claims({ claims: IoredisDriver.claims })],
   ["StreamAgent", StreamAgent.claims(memory)],
   ["stream/memory/log", memory.claims],
   ["stream/file/log", FileLog.claims()],
