@@ -1,7 +1,6 @@
 import { Effect, Exit, Option } from "effect"
 import type { Codec, CodecError } from "../../schema/Codec.ts"
 import { Growth, type Owned } from "../internal/owned.ts"
-import * as Settled from "../internal/settled.ts"
 import { deletedType } from "./eventCodec.ts"
 import type { Journal, Recorded } from "./journal.ts"
 import type { Stored } from "./Log.ts"
@@ -87,7 +86,7 @@ export class Folding<in out E, in out S> {
 
   /** Takes a copy of a state, to be handed out. */
   hold({ state, ...point }: Point<S>, last: Stored | undefined): Effect.Effect<Held<S>, FoldFailed> {
-    return Settled.mapBoth(this.#growth.own(state), {
+    return Effect.mapBothEager(this.#growth.own(state), {
       onSuccess: (owned) => ({ ...point, owned }),
       onFailure: (error) => this.#misfit(error, point.position, last)
     })
