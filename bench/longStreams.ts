@@ -56,7 +56,7 @@ const tasks: Record<string, (directory: string, count: number) => Promise<unknow
         yield* stream.append(
           Array.from({ length: 1_000 }, (_, n) => ({
             _tag: n % 3 === 0 ? ("Withdrawn" as const) : ("Deposited" as const),
-            account: `a-${i + n}`,
+            account: `account-${i + n}`,
             amount: n
           }))
         )

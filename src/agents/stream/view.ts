@@ -14,6 +14,9 @@ export interface ViewOptions<E, S> extends FoldingOptions<E, S> {
 }
 
 // How many events a load reads at once: more than others, who may want a few of them.
+const readAtOnce = 8_000
+
+// How many events are folded before others have a turn.
 const foldedAtOnce = 2_000
 
 // How many events are folded before their state is kept, should what comes behind them fail.
@@ -101,7 +104,7 @@ export class View<in out E, in out S> {
       const held = this.#held
       if (held === undefined) return Effect.flatMap(this.#begin, (held) => this.#replay(held, undefined))
       // Mostly nothing is new.
-      return Effect.flatMap(this.#options.journal.page(held.position, foldedAtOnce), (page) =>
+      return Effect.flatMap(this.#options.journal.page(held.position, readAtOnce), (page) =>
         page.length === 0 ? Exit.succeed(held) : this.#replay(held, page)
       )
     })
@@ -112,32 +115,33 @@ export class View<in out E, in out S> {
       const { journal } = this.#options
       let held = from
       let point = yield* open(held)
-      let known = firstPage
-      for (;;) {
-        const page = known ?? (yield* journal.page(point.position, foldedAtOnce))
-        known = undefined
+      for (let known = firstPage; ; known = undefined) {
+        const page = known ?? (yield* journal.page(point.position, readAtOnce))
         const [first] = page
-        const last = page.at(-1)
-        if (first === undefined || last === undefined) break
+        if (first === undefined) break
         if (isGap(point, first)) {
           // Others compacted: what they rely on is there.
           point = yield* this.#from(first.position - 1, Number.POSITIVE_INFINITY, point.position + 1)
           continue
         }
-        const isEnd = isLastPage(page, foldedAtOnce)
-        point = yield* this.folding.fold(point, page)
-        this.#reached = point.position
-        this.#kept.bytes += page.reduce((sum, { data }) => sum + data.length, 0)
-        const isDue = this.#isDue(point)
-        if (isEnd || isDue || point.position - held.position >= commitEvery) {
-          held = yield* this.folding.hold(point, last)
-          this.#held = held
-          point = yield* open(held)
+        const isLast = isLastPage(page, readAtOnce)
+        for (let start = 0; start < page.length; start += foldedAtOnce) {
+          const part = page.slice(start, start + foldedAtOnce)
+          const isEnd = isLast && start + foldedAtOnce >= page.length
+          point = yield* this.folding.fold(point, part)
+          this.#reached = point.position
+          this.#kept.bytes += part.reduce((sum, { data }) => sum + data.length, 0)
+          const isDue = this.#isDue(point)
+          if (isEnd || isDue || point.position - held.position >= commitEvery) {
+            held = yield* this.folding.hold(point, part.at(-1))
+            this.#held = held
+            point = yield* open(held)
+          }
+          if (isDue) yield* this.#save(point)
+          // A long replay lets others run.
+          if (!isEnd) yield* Effect.yieldNow
         }
-        if (isDue) yield* this.#save(point)
-        if (isEnd) break
-        // A long replay lets others run.
-        yield* Effect.yieldNow
+        if (isLast) break
       }
       if (held.position !== point.position) held = yield* this.folding.hold(point, undefined)
       this.#held = held

@@ -198,6 +198,12 @@ export const skimAt = (text: string, index: number, position: number): Skimmed |
   return { at: Number(text.slice(at, behindAt)), more, hasLink }
 }
 
+/** What every append with an id has in its last line; in data as well where they have such a property. */
+export const idMark = ',"id":"'
+
+/** The position that the head of a line says. */
+export const positionIn = (head: string): number => Number.parseInt(head.slice(lineStart.length), 10)
+
 /** What JSON text says; none when it is not as it was written, which its line's sum tells. */
 const textOf = (json: string): string | undefined => {
   try {

@@ -35,31 +35,44 @@ export const scan = (
 ): Effect.Effect<Tail, IoError | LogCorrupt> =>
   Effect.gen(function* () {
     let tail = from
-    let { at, last, offset, sum } = from
+    let { last, offset, sum } = from
     let more = 0
     let named: Array<Named> = []
     for (;;) {
       const bytes = yield* wholeLines(pages, offset, chunk)
       const good = Line.intact(bytes, sum)
+      const skimmed = good.length < bytes.length ? undefined : skim(bytes, last + 1, more)
+      if (skimmed !== undefined) {
+        const { whole } = skimmed
+        if (whole !== undefined) {
+          for (const one of named) each(one)
+          named = []
+          tail = { offset: offset + whole.end, sum: Line.sumIn(bytes, whole.end), last: whole.last, at: whole.at }
+        }
+        last = skimmed.last
+        more = skimmed.more
+        offset += bytes.length
+        sum = good.sum
+        continue
+      }
       const text = bytes.toString("utf8", 0, good.length)
       // Then an index of the text is an offset too.
       const isAscii = text.length === good.length
       let index = 0
       for (let start = 0; start < good.length; ) {
         const end = (isAscii ? text.indexOf("\n", start) : bytes.indexOf(Line.newline, start)) + 1
-        const skimmed = Line.skimAt(text, index, last + 1)
-        const head = skimmed === undefined ? Line.headAt(text, index, header.chain) : undefined
-        const line = skimmed ?? (head && { ...head, hasLink: head.link !== undefined })
+        const usual = Line.skimAt(text, index, last + 1)
+        const head = usual === undefined ? Line.headAt(text, index, header.chain) : undefined
+        const line = usual ?? (head && { ...head, hasLink: head.link !== undefined })
         if (line === undefined || (head && head.position !== last + 1) || line.hasLink !== (more === 0))
           return yield* corrupt(pages, offset + start, `it is not the event of position ${last + 1}`)
         last++
-        at = line.at
         more = line.more
         if (head?.id !== undefined) named.push([head.id, { first: last + 1 - head.of, last }])
         if (more === 0) {
           for (const one of named) each(one)
           named = []
-          tail = { offset: offset + end, sum: Line.sumIn(bytes, end), last, at }
+          tail = { offset: offset + end, sum: Line.sumIn(bytes, end), last, at: line.at }
         }
         start = end
         index = isAscii ? end : text.indexOf("\n", index) + 1
@@ -75,6 +88,45 @@ export const scan = (
     }
     return tail
   })
+
+/** What a scan learns from lines that are as they were written. */
+interface Skimmed {
+  /** The position of the last of them. */
+  readonly last: number
+  /** How many lines follow of what was written in one go. */
+  readonly more: number
+  /** The last line among them that ends what was written in one go. */
+  readonly whole: { readonly end: number; readonly last: number; readonly at: number } | undefined
+}
+
+/**
+ * What lines say that are as they were written, from the first of them and those at the end; undefined where the others have to be
+ * looked at, since an append may have a name, or since something is wrong.
+ */
+const skim = (bytes: Buffer, position: number, expected: number): Skimmed | undefined => {
+  if (bytes.length === 0 || bytes.includes(Line.idMark)) return undefined
+  const first = Line.skimAt(headIn(bytes, 0), 0, position)
+  if (first?.hasLink !== (expected === 0)) return undefined
+  let end = bytes.length
+  let start = bytes.lastIndexOf(Line.newline, end - 2) + 1
+  const last = Line.positionIn(headIn(bytes, start))
+  const lastLine = Line.skimAt(headIn(bytes, start), 0, last)
+  let line = lastLine
+  for (let at = last; line !== undefined && lastLine !== undefined; ) {
+    if (line.more === 0) return { last, more: lastLine.more, whole: { end, last: at, at: line.at } }
+    if (start === 0) return { last, more: lastLine.more, whole: undefined }
+    end = start
+    start = bytes.lastIndexOf(Line.newline, end - 2) + 1
+    line = Line.skimAt(headIn(bytes, start), 0, --at)
+  }
+  return undefined
+}
+
+// More than what is in front of a type, where there is no id.
+const headRoom = 160
+
+/** What is in front of the type of an event is ASCII. */
+const headIn = (bytes: Buffer, start: number): string => bytes.toString("latin1", start, start + headRoom)
 
 /** Where the next line is that was written when all in front of it was durable. */
 const findBehind = (

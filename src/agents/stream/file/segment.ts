@@ -20,7 +20,7 @@ export interface Place {
 }
 
 /** How much is read at a time, where much is wanted. */
-export const chunk = 256 * 1024
+export const chunk = 1024 * 1024
 
 // The least that is read at a time.
 const near = 64 * 1024

@@ -31,27 +31,33 @@ const upTo = (last: number, from = 1): ReadonlyArray<number> =>
 
 /** The positions of all events, each of which has to be what was appended there. */
 const positions = (log: Log) =>
-  Effect.map(log.read(stream, { after: 0, limit: 1_000_000 }), (read) =>
-    read.map(({ at, data, position, type }) => {
-      expect({ type, data }).toEqual(event(position))
-      expect(at).toBeLessThanOrEqual(position)
-      return position
-    })
-  )
+  Effect.gen(function* () {
+    const all: Array<number> = []
+    for (;;) {
+      const page = yield* log.read(stream, { after: all.at(-1) ?? 0, limit: 1_000_000 })
+      if (page.length === 0) return all
+      for (const { at, data, position, type } of page) {
+        expect({ type, data }).toEqual(event(position))
+        expect(at).toBeLessThanOrEqual(position)
+        all.push(position)
+      }
+    }
+  })
 
 /** The bytes of a segment of three groups: one event, two, one; and where the last group begins. */
-const threeGroups = Effect.scoped(
-  Effect.gen(function* () {
-    const disk = makeDisk()
-    const log = yield* open(disk.fileSystem)
-    const size = () => disk.tree.get(firstSegment)?.length ?? 0
-    yield* append(log, 1, 1)
-    yield* append(log, 2, 2)
-    const lastGroup = size()
-    yield* append(log, 4, 1, "the fourth")
-    return { bytes: disk.tree.get(firstSegment) ?? new Uint8Array(), lastGroup }
-  })
-)
+const threeGroups = (id?: string) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const disk = makeDisk()
+      const log = yield* open(disk.fileSystem)
+      const size = () => disk.tree.get(firstSegment)?.length ?? 0
+      yield* append(log, 1, 1)
+      yield* append(log, 2, 2)
+      const lastGroup = size()
+      yield* append(log, 4, 1, id)
+      return { bytes: disk.tree.get(firstSegment) ?? new Uint8Array(), lastGroup }
+    })
+  )
 
 /** Opens a log with these bytes for its segment: its positions, or its error; and what is then in the file. */
 const reopened = (bytes: Uint8Array) =>
@@ -65,49 +71,53 @@ const reopened = (bytes: Uint8Array) =>
     })
   )
 
-it.effect("every change of a byte is corruption, with its place, or in the last group a torn tail", () =>
-  Effect.gen(function* () {
-    const { bytes, lastGroup } = yield* threeGroups
-    for (let i = 0; i < bytes.length; i++) {
-      for (const flip of [1, 0x80]) {
-        const damaged = Uint8Array.from(bytes)
-        damaged[i] = (damaged[i] ?? 0) ^ flip
-        const { exit, left } = yield* reopened(damaged)
-        if (i >= lastGroup) {
-          expect(exit).toEqual(Exit.succeed([1, 2, 3]))
-          expect(left).toEqual(bytes.slice(0, lastGroup))
-        } else {
-          const error: unknown = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
-          if (typeof error !== "object" || error === null || !("location" in error))
-            throw new Error(`byte ${i} was taken for ${JSON.stringify(exit)}`)
-          expect(error).toMatchObject({ _tag: "Corrupt" })
-          const [, file, offset] = /^(.*), byte ([0-9]+)$/.exec(String(error.location)) ?? []
-          expect(file).toBe(firstSegment)
-          expect(Number(offset)).toBeLessThanOrEqual(i)
-          expect(left).toEqual(damaged)
+it.effect.each([undefined, "the fourth"])(
+  "every change of a byte is corruption, or in the last group a torn tail; id %s",
+  (id) =>
+    Effect.gen(function* () {
+      const { bytes, lastGroup } = yield* threeGroups(id)
+      for (let i = 0; i < bytes.length; i++) {
+        for (const flip of [1, 0x80]) {
+          const damaged = Uint8Array.from(bytes)
+          damaged[i] = (damaged[i] ?? 0) ^ flip
+          const { exit, left } = yield* reopened(damaged)
+          if (i >= lastGroup) {
+            expect(exit).toEqual(Exit.succeed([1, 2, 3]))
+            expect(left).toEqual(bytes.slice(0, lastGroup))
+          } else {
+            const error: unknown = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+            if (typeof error !== "object" || error === null || !("location" in error))
+              throw new Error(`byte ${i} was taken for ${JSON.stringify(exit)}`)
+            expect(error).toMatchObject({ _tag: "Corrupt" })
+            const [, file, offset] = /^(.*), byte ([0-9]+)$/.exec(String(error.location)) ?? []
+            expect(file).toBe(firstSegment)
+            expect(Number(offset)).toBeLessThanOrEqual(i)
+            expect(left).toEqual(damaged)
+          }
         }
       }
-    }
-  })
+    })
 )
 
-it.effect("a segment that was cut, or has zeros for its end, has lost its last group and no other", () =>
-  Effect.gen(function* () {
-    const { bytes, lastGroup } = yield* threeGroups
-    for (let length = lastGroup; length < bytes.length; length++) {
-      for (const zeros of [0, bytes.length - length, 5000]) {
-        const { exit, left } = yield* reopened(Uint8Array.from([...bytes.slice(0, length), ...new Uint8Array(zeros)]))
-        expect(exit).toEqual(Exit.succeed([1, 2, 3]))
-        expect(left).toEqual(bytes.slice(0, lastGroup))
+it.effect.each([undefined, "the fourth"])(
+  "a segment that was cut, or ends in zeros, has lost its last group and no other; id %s",
+  (id) =>
+    Effect.gen(function* () {
+      const { bytes, lastGroup } = yield* threeGroups(id)
+      for (let length = lastGroup; length < bytes.length; length++) {
+        for (const zeros of [0, bytes.length - length, 5000]) {
+          const { exit, left } = yield* reopened(Uint8Array.from([...bytes.slice(0, length), ...new Uint8Array(zeros)]))
+          expect(exit).toEqual(Exit.succeed([1, 2, 3]))
+          expect(left).toEqual(bytes.slice(0, lastGroup))
+        }
       }
-    }
-    const { exit } = yield* reopened(Uint8Array.from([...bytes, ...new Uint8Array(5000)]))
-    expect(exit).toEqual(Exit.succeed([1, 2, 3, 4]))
-    for (const nothing of [0, 10]) {
-      const { exit } = yield* reopened(bytes.slice(0, nothing))
-      expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toMatchObject({ _tag: "Corrupt" })
-    }
-  })
+      const { exit } = yield* reopened(Uint8Array.from([...bytes, ...new Uint8Array(5000)]))
+      expect(exit).toEqual(Exit.succeed([1, 2, 3, 4]))
+      for (const nothing of [0, 10]) {
+        const { exit } = yield* reopened(bytes.slice(0, nothing))
+        expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toMatchObject({ _tag: "Corrupt" })
+      }
+    })
 )
 
 it.effect("what is left of a group with a hole in it is a torn tail, and no corruption", () =>
@@ -130,9 +140,33 @@ it.effect("what is left of a group with a hole in it is a torn tail, and no corr
   })
 )
 
+it.effect("of a group that is read in many parts all is there, or nothing", () =>
+  Effect.gen(function* () {
+    const disk = makeDisk()
+    const many = 12_000
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const log = yield* open(disk.fileSystem, 1e9)
+        yield* append(log, 1, 2)
+        yield* append(log, 3, many)
+        yield* append(log, 3 + many, 1)
+      })
+    )
+    const whole = disk.tree.get(firstSegment) ?? new Uint8Array()
+    expect((yield* reopened(whole)).exit).toEqual(Exit.succeed(upTo(3 + many)))
+    const lastLine = Buffer.from(whole).lastIndexOf("\n", whole.length - 2) + 1
+    expect((yield* reopened(whole.slice(0, lastLine))).exit).toEqual(Exit.succeed(upTo(2 + many)))
+    for (const cut of [lastLine - 1, Math.floor(whole.length / 2), 2_000]) {
+      const { exit, left } = yield* reopened(whole.slice(0, cut))
+      expect(exit).toEqual(Exit.succeed([1, 2]))
+      expect(left?.length).toBeLessThan(2_000)
+    }
+  })
+)
+
 it.effect("a segment that belongs to another stream, or to another place, is corruption", () =>
   Effect.gen(function* () {
-    const { bytes } = yield* threeGroups
+    const { bytes } = yield* threeGroups()
     for (const path of [`${directory}/c/other/0000000000000001.jsonl`, `${streamDirectory}/0000000000000005.jsonl`]) {
       const disk = makeDisk()
       yield* disk.fileSystem.makeDirectory(path.slice(0, path.lastIndexOf("/")), { recursive: true })
