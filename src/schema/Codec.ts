@@ -10,6 +10,7 @@ import { codecError } from "./internal/codecError.ts"
 import { explain } from "./internal/explain.ts"
 import * as FastPath from "./internal/fastPath.ts"
 import { fingerprint } from "./internal/fingerprint.ts"
+import { type FindForeign, findForeign } from "./internal/foreign.ts"
 import { isUnchanged } from "./internal/isUnchanged.ts"
 import * as Jit from "./internal/jit.ts"
 import { isTooDeep, isUnbounded, maxLevels } from "./internal/nesting.ts"
@@ -81,6 +82,9 @@ const tooDeep = codecError(`is nested more than ${maxLevels} levels deep, or ref
 const changed = codecError(
   "would come back changed, because the schema stores two different values alike: undefined and null, NaN and its name, a Date and its text; or because a transformation loses something"
 )
+
+const foreign =
+  "is an instance of a class, of which only the properties would be stored; save a plain object, or use the schema of that class"
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
@@ -175,6 +179,12 @@ const makeJson = <S>(schema: Schema.Codec<S, unknown>, indent: number): Codec<S>
   const checkType = Schema.decodeUnknownExit(type, parseOptions)
   const equals = mayChange(schema.ast, codec.ast) ? Schema.toEquivalence(type) : undefined
   const unbounded = isUnbounded(codec.ast)
+  let find: FindForeign | undefined
+  const refuseForeign = (state: S): Exit.Exit<void, CodecError> => {
+    find ??= findForeign(type.ast)
+    const path = find(state)
+    return path === undefined ? Exit.void : Exit.fail(codecError(foreign, path))
+  }
   const parseText = mayEscapeKeys(codec.ast) ? parseEscapedKeys : JSON.parse
 
   const decode = (payload: Payload): Exit.Exit<S, CodecError> =>
@@ -192,6 +202,8 @@ const makeJson = <S>(schema: Schema.Codec<S, unknown>, indent: number): Codec<S>
   const encodeExactly = (state: S): Exit.Exit<string, CodecError> => {
     const tree = settle(toTree(state))
     if (Exit.isFailure(tree)) return Exit.failCause(tree.cause)
+    const refused = refuseForeign(state)
+    if (Exit.isFailure(refused)) return Exit.failCause(refused.cause)
     return unbounded && isTooDeep(tree.value) ? Exit.fail(tooDeep) : toText(tree.value, indent)
   }
 
@@ -210,6 +222,12 @@ const makeJson = <S>(schema: Schema.Codec<S, unknown>, indent: number): Codec<S>
     fingerprint: fingerprint(codec.ast),
     encode,
     decode,
-    validate: (state) => (fast.validate(state) ? Exit.void : Exit.asVoid(guarded(() => settle(checkType(state)))))
+    validate: (state) =>
+      fast.validate(state)
+        ? Exit.void
+        : guarded(() => {
+            const checked = settle(checkType(state))
+            return Exit.isFailure(checked) ? Exit.failCause(checked.cause) : refuseForeign(state)
+          })
   }
 }

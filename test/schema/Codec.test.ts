@@ -291,6 +291,57 @@ describe("excess properties are refused in both directions, with the path", () =
   })
 })
 
+describe("an instance of a class where the schema asks for a plain object is refused, with the path", () => {
+  class Tally {
+    readonly a = 1
+  }
+  const Numbers = Schema.Record(Schema.String, Schema.Number)
+  class Held extends Schema.Class<Held>("Held")({ numbers: Numbers }) {}
+  // What a program does that is not type-checked, or that a structural type lets through.
+  const alien = (value: object): Readonly<Record<string, number>> => Object.assign(value)
+  const instances = [new Date(), new Map([["a", 1]]), new Set([1]), /a/, new Uint8Array(1), new Tally(), new Error("a")]
+
+  const refuses = <S>(schema: Schema.Codec<S, unknown>, state: S, path: ReadonlyArray<PropertyKey>) => {
+    const codec = Codec.json(schema)
+    for (const error of [errorOf(codec.encode(state)), errorOf(codec.validate(state))]) {
+      expect(error.path).toEqual(path)
+      expect(error.reason).toContain("is an instance of a class")
+    }
+  }
+
+  it.each(instances.map((instance) => [instance.constructor.name, instance] as const))("a %s", (_, instance) => {
+    const value = alien(instance)
+    refuses(Numbers, value, [])
+    refuses(Schema.Record(Schema.String, Schema.Unknown), value, [])
+    refuses(Schema.Struct({ a: Schema.Array(Numbers) }), { a: [{}, value] }, ["a", 1])
+    refuses(Schema.Tuple([Schema.Date, Numbers]), [new Date(0), value], [1])
+    refuses(Schema.Struct({ at: Schema.Date, in: Schema.NullOr(Numbers) }), { at: new Date(0), in: value }, ["in"])
+    refuses(Schema.ReadonlyMap(Schema.String, Numbers), new Map([["k", value]]), [])
+    refuses(Schema.Option(Numbers), Option.some(value), [])
+    refuses(Schema.Union([Numbers, Schema.Date]), value, [])
+  })
+
+  it("in an instance of a class that the schema has", () =>
+    refuses(Held, Object.assign(new Held({ numbers: {} }), { numbers: alien(new Map()) }), ["numbers"]))
+
+  it("in a schema that refers to itself", () => {
+    interface Node {
+      readonly next: Node | undefined
+      readonly numbers: Readonly<Record<string, number>>
+    }
+    const Node: Schema.Codec<Node> = Schema.Struct({
+      next: Schema.UndefinedOr(Schema.suspend((): Schema.Codec<Node> => Node)),
+      numbers: Numbers
+    })
+    refuses(Node, { next: { next: undefined, numbers: alien(new Tally()) }, numbers: {} }, ["next", "numbers"])
+  })
+
+  it("where properties alone are asked for, of a struct", () => {
+    refuses(Schema.Struct({ a: Schema.Number }), new Tally(), [])
+    refuses(Schema.Struct({ a: Schema.optionalKey(Schema.Number) }), new Tally(), [])
+  })
+})
+
 describe("what cannot be read is a typed error that names the problem", () => {
   const codec = Codec.json(Schema.Struct({ a: Schema.String }))
 

@@ -1,12 +1,13 @@
 import type { SchemaAST } from "effect"
 import { literalOf } from "./ambiguity.ts"
+import { isPlain } from "./foreign.ts"
 import { storable } from "./storable.ts"
 
 /** Which way a value was parsed: a state to a JSON tree, a tree to a state, or a state checked as it is. */
 export type Direction = "encode" | "decode" | "validate"
 
 /**
- * Whether parsing `input` to `output` left no property out and all numbers are ones that JSON writes as they are. A
+ * Whether parsing `input` to `output` left no property out, no object was of a class of its own, and all numbers are ones that JSON writes as they are. A
  * `false` decides nothing: the exact parser has to say what is wrong, if something is.
  */
 export type KeepsAll = (input: unknown, output: unknown) => boolean
@@ -49,14 +50,14 @@ class Compiler {
   readonly #suspended: Array<SchemaAST.AST> = []
   readonly #number: KeepsAll
   readonly #tree: KeepsAll
-  readonly #onlyStrings: (value: object) => boolean
+  readonly #isOurs: (value: object) => boolean
 
   constructor(direction: Direction) {
     this.#direction = direction
     this.#number = direction === "validate" ? always : plainNumber
     this.#tree = direction === "validate" ? always : plainTree
-    // What comes out of JSON.parse has no symbols.
-    this.#onlyStrings = direction === "decode" ? () => true : noSymbols
+    // What comes out of JSON.parse has neither symbols nor a class.
+    this.#isOurs = direction === "decode" ? () => true : (value) => isPlain(value) && noSymbols(value)
   }
 
   compile(root: SchemaAST.AST): KeepsAll {
@@ -166,10 +167,10 @@ class Compiler {
     if (parameter._tag !== "String" || parameter.checks !== undefined || parameter.encoding !== undefined)
       throw undecided
     const check = this.#visit(type)
-    const onlyStrings = this.#onlyStrings
+    const isOurs = this.#isOurs
     return (input, output) => {
       if (!isObject(input) || !isObject(output)) return true
-      if (!onlyStrings(input)) return false
+      if (!isOurs(input)) return false
       if (check === always) return true
       for (const key of Object.keys(output)) if (!check(input[key], output[key])) return false
       return true
@@ -184,13 +185,13 @@ class Compiler {
     const known = new Set(names)
     const nested = fields.filter((field) => field.check !== always && field.check !== plainNumber)
     const numbers = fields.some((field) => field.check === plainNumber)
-    const onlyStrings = this.#onlyStrings
+    const isOurs = this.#isOurs
     return (input, output) => {
       if (!isObject(input) || !isObject(output)) return true
       let next = 0
       // Mostly the keys come in the order of the schema, and then nothing is looked up.
       for (const key in input) if (key !== names[next++] && !known.has(key)) return false
-      if (!onlyStrings(input)) return false
+      if (!isOurs(input)) return false
       // A loop over all keys reads them faster than a look-up by name reads the numbers alone.
       if (numbers) for (const key in output) if (!isPlainNumber(output[key])) return false
       for (const { check, name } of nested)

@@ -1,7 +1,4 @@
-const isPlain = (value: object): boolean => {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null
-}
+import { isPlain } from "./foreign.ts"
 
 /**
  * How much of a value JSON text keeps: `"all"`, `"minusZero"` (all, if -0 is written as such) or `"less"`: there is a
