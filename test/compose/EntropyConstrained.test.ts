@@ -115,10 +115,15 @@ it.effect("figures tell what is stored and how much of the budget it takes, also
   Effect.gen(function* () {
     const below = yield* VolatileAgent.make({ name: "figures", schema: Note, initial: note(50) })
     const agent = EntropyConstrained.make(below, { maxBytes: 100, onLoad: "fail" })
-    expect(yield* agent.figures).toEqual({ size: 0, limit: 100, budget: 1, used: 0 })
+    expect(yield* agent.figures).toMatchObject({ size: 0, limit: 100, budget: 1, used: 0 })
     yield* below.save(note(80))
-    expect(yield* EntropyConstrained.figures(agent)).toEqual({ size: 80, limit: 100, budget: 1, used: 0.8 })
-    expect(yield* EntropyConstrained.child(agent.figures)).toEqual({ size: 80, limit: 50, budget: 0.5, used: 1.6 })
+    expect(yield* EntropyConstrained.figures(agent)).toMatchObject({ size: 80, limit: 100, budget: 1, used: 0.8 })
+    expect(yield* EntropyConstrained.child(agent.figures)).toMatchObject({
+      size: 80,
+      limit: 50,
+      budget: 0.5,
+      used: 1.6
+    })
   })
 )
 

@@ -90,12 +90,14 @@ export const make = (rows: Rows): SqlEngine.Engine => {
       ),
     write: (write) =>
       Effect.suspend((): Exit.Exit<SqlEngine.Written, SqlEngine.Conflict> => {
-        for (const step of write) {
+        for (const [part, step] of write.entries()) {
           const actual = cell(step)?.current.revision ?? 0
-          if (step._tag === "Put" && step.expected !== "any" && step.expected !== actual)
-            return Exit.fail({ _tag: "Conflict", actual })
+          if (step._tag !== "Remove" && step.expected !== "any" && step.expected !== actual)
+            return Exit.fail({ _tag: "Conflict", actual, part })
         }
-        const written = write.map((step) => (step._tag === "Put" ? put(step) : remove(step)))
+        const written = write.map((step) =>
+          step._tag === "Put" ? put(step) : step._tag === "Remove" ? remove(step) : step.expected
+        )
         for (const watcher of rows.watchers) watcher()
         return Exit.succeed(written)
       }),
