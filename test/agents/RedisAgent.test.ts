@@ -1,6 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import { Cached, DataAgent, RedisAgent, Revision } from "dgents"
-import { Clock, Duration, Effect, Exit, Optic, Option, Schema, Stream } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Optic, Option, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { cutProxy } from "./cutProxy.ts"
 import { following, newName, on, openDriver, send, url } from "./redis/driver.ts"
@@ -373,7 +373,55 @@ it.live("many keys are listed without a read of any state, and loaded in one go"
 )
 
 const reads = Effect.map(send("INFO", "commandstats"), (info) =>
-  Number(/cmdstat_get:calls=(\d+)/.exec(String(info))?.[1])
+  Array.from(String(info).matchAll(/cmdstat_m?get:calls=(\d+)/g), ([, calls]) => Number(calls)).reduce(
+    (a, b) => a + b,
+    0
+  )
+)
+
+it.live("loads that start together share commands, and each is answered for itself", () =>
+  Effect.gen(function* () {
+    const driver = yield* openDriver()
+    const name = newName()
+    const family = yield* on(driver)(RedisAgent.family({ name, schema: Schema.Number }))
+    const keys = Array.from({ length: 200 }, (_, i) => `user/${i}`)
+    yield* family.saveMany(keys.map((key, i) => [key, i] as const))
+    yield* family.at("user/3").delete
+    const foreign = String(yield* send("KEYS", `*${name}/user/7}`))
+    yield* send("DEL", foreign)
+    yield* send("SADD", foreign, "a member")
+    const before = yield* reads
+    const loads = yield* Effect.forEach([...keys, "user/1", "user/3"], (key) => Effect.exit(family.at(key).load), {
+      concurrency: "unbounded"
+    })
+    expect((yield* reads) - before).toBeLessThan(20)
+    for (const [i, exit] of loads.entries()) {
+      if (i === 7) expect(exit).toMatchObject({ _tag: "Failure" })
+      else if (i === 3 || i === 201)
+        expect(Exit.isFailure(exit) && Exit.findErrorOption(exit)).toMatchObject({ value: { _tag: "StateNotFound" } })
+      else expect(exit).toEqual(Exit.succeed(i === 200 ? 1 : i))
+    }
+    const error = yield* Effect.flip(family.at("user/7").load)
+    expect(loads[7]).toEqual(Exit.fail(error))
+    expect(error._tag).toBe("StateCorrupt")
+  })
+)
+
+it.live("a load that is interrupted before it was sent does not disturb those beside it", () =>
+  Effect.gen(function* () {
+    const family = yield* on(yield* openDriver())(RedisAgent.family({ name: newName(), schema: Schema.Number }))
+    yield* family.saveMany([
+      ["a", 1],
+      ["b", 2],
+      ["c", 3]
+    ])
+    const interrupted = yield* Effect.forkChild(family.at("b").load, { startImmediately: true })
+    const others = yield* Effect.forkChild(Effect.all([family.at("a").load, family.at("c").load], { concurrency: 2 }), {
+      startImmediately: true
+    })
+    yield* Fiber.interrupt(interrupted)
+    expect(yield* Fiber.join(others)).toEqual([1, 3])
+  })
 )
 
 it.live("a cache over a state on the server answers without it, and hears of what others write", () =>

@@ -51,6 +51,8 @@ export interface Server {
     args: ReadonlyArray<Argument>,
     answer: (reply: Exit.Exit<Reply, Failure>) => void
   ) => () => void
+  /** The value of a key, as `begin` of `get` answers; those of one turn are one command where any keys may be together. */
+  readonly get: (key: string, answer: (reply: Exit.Exit<Reply, Failure>) => void) => () => void
   /** Runs a script on keys that share a slot. One that writes and then fails is `Indeterminate`: what it had written stays. */
   readonly script: (
     kind: Kind,

@@ -7,6 +7,7 @@ import { Channels } from "./channels.ts"
 import { type Claimed, claim, type Told, tell } from "./claims.ts"
 import { clientOf, type Driver, guard } from "./clients.ts"
 import { ClusterWire } from "./clusterWire.ts"
+import { Gets } from "./gets.ts"
 import { Line } from "./line.ts"
 import type { Settings } from "./options.ts"
 import type { Argument, Cursor, Kind, Reply, Script, Server } from "./Server.ts"
@@ -73,11 +74,17 @@ export class Connection {
 
   /** The same, for whoever knows what it is worth. */
   server({ claims, version }: Claimed): Server {
+    const begin: Server["begin"] = (kind, name, args, answer) => this.#lineOf(kind).begin(kind, name, args, answer)
+    const gets = new Gets(begin)
     return {
       claims,
       version,
       command: (kind, name, args) => this.#lineOf(kind).ask(kind, name, args),
-      begin: (kind, name, args, answer) => this.#lineOf(kind).begin(kind, name, args, answer),
+      begin,
+      get:
+        this.#settings.topology._tag === "Cluster"
+          ? (key, answer) => begin("read", "get", [key], answer)
+          : (key, answer) => gets.begin(key, answer),
       script: (kind, script, keys, args) =>
         Effect.callback((resume) => Effect.sync(this.#script(kind, script, keys, args, resume))),
       beginScript: (kind, script, keys, args, answer) => {

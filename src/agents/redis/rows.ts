@@ -62,13 +62,13 @@ export class RedisRows implements Rows {
     if (this.#isReadByGet) return this.look(key)
     const millis = Math.ceil(expiry.millis)
     return retention.count === 1
-      ? this.#get(key, "getex", [this.naming.state(key), "PX", millis])
+      ? this.#get(key, (answer) => this.#server.begin("read", "getex", [this.naming.state(key), "PX", millis], answer))
       : Effect.flatMap(this.#run("read", Scripts.touch, key, [millis]), (reply) => stored(key, reply))
   }
 
   /** The current state, for those who only look on. */
   look(key: string): Effect.Effect<Stored | undefined, Failure> {
-    return this.#get(key, "get", [this.naming.state(key)])
+    return this.#get(key, (answer) => this.#server.get(this.naming.state(key), answer))
   }
 
   /** In milliseconds; not above 0 when there is no state, or none that expires. */
@@ -81,7 +81,7 @@ export class RedisRows implements Rows {
     const found = this.#isReadByGet
       ? Effect.flatMap(
           together<Reply, Failure>(keys.length, (i, answer) =>
-            this.#server.begin("read", "get", [this.naming.state(keys[i] ?? "")], answer)
+            this.#server.get(this.naming.state(keys[i] ?? ""), answer)
           ),
           (replies) =>
             Effect.forEach(replies, (reply, i) => {
@@ -298,10 +298,13 @@ export class RedisRows implements Rows {
   }
 
   // One step of the fiber that waits, since loads are what there is most of.
-  #get(key: string, name: string, args: ReadonlyArray<string | number>): Effect.Effect<Stored | undefined, Failure> {
+  #get(
+    key: string,
+    begin: (answer: (reply: Exit.Exit<Reply, Failure>) => void) => () => void
+  ): Effect.Effect<Stored | undefined, Failure> {
     return Effect.callback((resume) =>
       Effect.sync(
-        this.#server.begin("read", name, args, (reply) =>
+        begin((reply) =>
           resume(Effect.flatMapEager(Effect.mapErrorEager(reply, ofType(key)), (reply) => stored(key, reply)))
         )
       )
