@@ -39,6 +39,8 @@ export interface Server {
   readonly claims: Omit<Claims, "history">
   /** The version of the server, `[7, 0, 15]`; of a Cluster the lowest of its masters. */
   readonly version: ReadonlyArray<number>
+  /** Whether keys are spread over several servers, so that one command or script can have those of one slot only. */
+  readonly isSpread: boolean
   /** One command. Those of one turn of the event loop go together. The first argument that is a key decides the node. */
   readonly command: (kind: Kind, name: string, args: ReadonlyArray<Argument>) => Effect.Effect<Reply, Failure>
   /**
@@ -51,7 +53,7 @@ export interface Server {
     args: ReadonlyArray<Argument>,
     answer: (reply: Exit.Exit<Reply, Failure>) => void
   ) => () => void
-  /** The value of a key, as `begin` of `get` answers; those of one turn are one command where any keys may be together. */
+  /** The value of a key, as `begin` of `get` answers; those of one turn are one command unless keys are spread. */
   readonly get: (key: string, answer: (reply: Exit.Exit<Reply, Failure>) => void) => () => void
   /** Runs a script on keys that share a slot. One that writes and then fails is `Indeterminate`: what it had written stays. */
   readonly script: (

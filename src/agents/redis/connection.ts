@@ -76,15 +76,14 @@ export class Connection {
   server({ claims, version }: Claimed): Server {
     const begin: Server["begin"] = (kind, name, args, answer) => this.#lineOf(kind).begin(kind, name, args, answer)
     const gets = new Gets(begin)
+    const isSpread = this.#settings.topology._tag === "Cluster"
     return {
       claims,
       version,
       command: (kind, name, args) => this.#lineOf(kind).ask(kind, name, args),
       begin,
-      get:
-        this.#settings.topology._tag === "Cluster"
-          ? (key, answer) => begin("read", "get", [key], answer)
-          : (key, answer) => gets.begin(key, answer),
+      isSpread,
+      get: (key, answer) => (isSpread ? begin("read", "get", [key], answer) : gets.begin(key, answer)),
       script: (kind, script, keys, args) =>
         Effect.callback((resume) => Effect.sync(this.#script(kind, script, keys, args, resume))),
       beginScript: (kind, script, keys, args, answer) => {

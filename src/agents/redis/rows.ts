@@ -7,6 +7,7 @@ import type { Expected } from "../Revision.ts"
 import { kindOf, parse, type Stored } from "./entry.ts"
 import { Naming } from "./keys.ts"
 import { nextOperation } from "./operation.ts"
+import { Puts } from "./puts.ts"
 import type { Reply, Script, Server } from "./Server.ts"
 import * as Scripts from "./scripts.ts"
 import type { StoreOptions } from "./store.ts"
@@ -37,6 +38,7 @@ export interface Incremented {
 export class RedisRows implements Rows {
   readonly naming: Naming
   readonly #server: Server
+  readonly #puts: Puts
   readonly #options: StoreOptions
   /** Whether a write has a state to put down, and nothing else to see to. */
   readonly #isPlain: boolean
@@ -48,6 +50,7 @@ export class RedisRows implements Rows {
   constructor(server: Server, options: StoreOptions) {
     this.naming = new Naming(options.prefix, options.collection)
     this.#server = server
+    this.#puts = new Puts(server)
     this.#options = options
     this.#isReadByGet = options.expiry.from !== "read" || options.expiry.millis === 0
     this.#isPlain = options.retention.count === 1 && options.expiry.millis === 0
@@ -148,7 +151,7 @@ export class RedisRows implements Rows {
         })
       )
     }
-    if (this.#isPlain) this.#server.beginScript("write", Scripts.writePlain, [current, removed], args, told)
+    if (this.#isPlain) this.#puts.begin({ keys: [current, removed], args, size: state.length, answer: told })
     else {
       const all = [...args, ...this.#keeping(savedAt)]
       this.#server.beginScript("write", Scripts.write, [current, history, removed], all, told)

@@ -116,30 +116,48 @@ commit(ARGV[3])
 return revision`
 }
 
+// What is looked up once is not looked up for each state.
+const plain = `
+local call, pcall, match, format = redis.call, redis.pcall, string.match, string.format
+local function write(key, removed, expected, ending, state)
+  local line = pcall('GETRANGE', key, 0, 47)
+  local revision, since
+  if line == '' then
+    if expected ~= 'any' and expected ~= '0' then return -1 end
+${birth("removed")}
+    revision = format('%.0f', revision)
+    since = revision
+  else
+    if type(line) == 'string' then revision, since = match(line, '^dgents1 (%d+) (%d+) ') end
+    if not revision then return '${foreign}' end
+    if expected ~= 'any' and expected ~= revision then return -revision - 1 end
+    revision = format('%.0f', revision + 1)
+  end
+  call('SET', key, 'dgents1 ' .. revision .. ' ' .. since .. ' ' .. ending .. '\\n' .. state)
+  call('PUBLISH', key, revision)
+  return tonumber(revision)
+end
+`
+
 /**
  * The same for a state that has no history and does not expire, at two thirds of the cost: the keys of the state and of a removed
  * one, and `commitArguments`.
  */
 export const writePlain: Script = {
   name: "write",
-  lua: `
-local key = KEYS[1]
-local line = redis.call('GETRANGE', key, 0, 159)
-local revision, since
-if line == '' then
-  if ARGV[1] ~= 'any' and ARGV[1] ~= '0' then return -1 end
-${birth("KEYS[2]")}
-  revision = string.format('%.0f', revision)
-  since = revision
-else
-  revision, since = string.match(line, ${pattern})
-  if not revision then return '${foreign}' end
-  if ARGV[1] ~= 'any' and ARGV[1] ~= revision then return -revision - 1 end
-  revision = string.format('%.0f', revision + 1)
+  lua: `${plain}
+return write(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])`
+}
+
+/** The same for many states, one after the other: the keys and the arguments of each. Answers a list. */
+export const writeManyPlain: Script = {
+  name: "write",
+  lua: `${plain}
+local answers = {}
+for i = 1, #KEYS / 2 do
+  answers[i] = write(KEYS[2 * i - 1], KEYS[2 * i], ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i])
 end
-redis.call('SET', key, 'dgents1 ' .. revision .. ' ' .. since .. ' ' .. ARGV[2] .. '\\n' .. ARGV[3])
-redis.call('PUBLISH', key, revision)
-return tonumber(revision)`
+return answers`
 }
 
 /** Removes a state and its history: the name of the write. Answers the revision removed; 0 for none. */
