@@ -60,20 +60,36 @@ export class StateCorrupt extends Data.TaggedError("StateCorrupt")<
   }
 }
 
+/** What of a state is limited: its encoded size, the length of its longest collection, how deep it is nested. */
+export type Measure = "bytes" | "entries" | "levels"
+
 /** A state larger than the agent may hold, on its way in or (where an agent refuses that) out. Nothing was written. */
 export class StateTooLarge extends Data.TaggedError("StateTooLarge")<
   Where & {
-    /** Encoded size in bytes. */
+    /** What was measured. Default: `"bytes"`. */
+    readonly measure?: Measure | undefined
+    /** How many of them: encoded bytes, entries of the longest collection, or levels. */
     readonly size: number
-    /** The most that is allowed, in bytes. */
+    /** The most that is allowed. */
     readonly limit: number
     /** The share of the agent's maximum that this fiber may use, above 0 and at most 1. */
     readonly budget: number
   }
 > {
   override get message() {
-    return `A state of ${this.size} bytes is over the limit of ${this.limit} bytes (budget ${this.budget}) of ${at(this.agent, this.key)}. Nothing was written; shorten or summarise the state, or raise maxBytes.`
+    const { budget, limit, measure = "bytes", size } = this
+    const { advice, what } = tooLarge[measure]
+    return `A state ${what(size)} is over the limit of ${limit} ${measure} (budget ${budget}) of ${at(this.agent, this.key)}. Nothing was written; ${advice}.`
   }
+}
+
+const tooLarge: Readonly<Record<Measure, { readonly what: (size: number) => string; readonly advice: string }>> = {
+  bytes: { what: (size) => `of ${size} bytes`, advice: "shorten or summarise the state, or raise maxBytes" },
+  entries: {
+    what: (size) => `with ${size} entries in one collection`,
+    advice: "shorten that collection, or raise maxEntries"
+  },
+  levels: { what: (size) => `of ${size} nested levels`, advice: "flatten the state, or raise maxLevels" }
 }
 
 /** A conditional write found another revision than it expected. Nothing was written. */

@@ -1,6 +1,16 @@
 import { expect, expectTypeOf, it } from "@effect/vitest"
-import { Binary, type DataAgent, EntropyConstrained, type StateError, VolatileAgent } from "dgents"
+import {
+  Binary,
+  Cached,
+  Codec,
+  type DataAgent,
+  EntropyConstrained,
+  type StateError,
+  Transactional,
+  VolatileAgent
+} from "dgents"
 import { Effect, Schema } from "effect"
+import * as Arbitrary from "effect/Arbitrary"
 import { backend, countingCodec } from "./support.ts"
 
 const Thread = Schema.Struct({
@@ -32,6 +42,38 @@ it.effect("commas, brackets and quotes in texts are no structure", () =>
   Effect.gen(function* () {
     const agent = EntropyConstrained.make(yield* threads, { maxEntries: 2, maxLevels: 3 })
     for (const text of [",,,[[[[{{{{", '"],["\\', '\\"', "\\\\", ""]) yield* agent.save(thread(2, text))
+  })
+)
+
+/** Entries and levels by walking the tree: what is measured in the text. */
+const walked = (tree: unknown): { readonly entries: number; readonly levels: number } => {
+  if (typeof tree !== "object" || tree === null) return { entries: 0, levels: 0 }
+  const inner = Object.values(tree).map(walked)
+  return {
+    entries: Math.max(inner.length, ...inner.map(({ entries }) => entries)),
+    levels: 1 + Math.max(0, ...inner.map(({ levels }) => levels))
+  }
+}
+
+it.effect("any state measures what walking it says", () =>
+  Effect.gen(function* () {
+    for (const indent of [0, 2]) {
+      const codec = Codec.json(Schema.Json, { indent })
+      const below = yield* VolatileAgent.make({ name: "any", schema: codec })
+      const agent = EntropyConstrained.make(below, { maxEntries: 1e6, maxLevels: 1e6 })
+      const result = yield* Arbitrary.checkEffect(
+        Arbitrary.schema(Schema.Json),
+        (tree) =>
+          Effect.gen(function* () {
+            yield* agent.save(tree)
+            const { entries, levels } = yield* agent.figures
+            expect({ entries: entries?.size, levels: levels?.size }).toEqual(walked(tree))
+            return true
+          }),
+        { runs: 300 }
+      )
+      expect(Arbitrary.formatCheckFailure(result)).toBeUndefined()
+    }
   })
 )
 
@@ -134,6 +176,19 @@ it.effect("a state that shrink leaves too large is refused, and nothing is writt
   })
 )
 
+it.effect("what is put on top of it, and may keep what it wrote, is told instead", () =>
+  Effect.gen(function* () {
+    const below = yield* threads
+    const cached = yield* Cached.make(EntropyConstrained.make(below, { maxEntries: 2, shrink: forget }))
+    expect((yield* Effect.flip(cached.save(thread(3))))._tag).toBe("StateTooLarge")
+    yield* cached.save(thread(2))
+    expect(yield* cached.load).toEqual(yield* below.load)
+    const outermost = EntropyConstrained.make(yield* Cached.make(below), { maxEntries: 2, shrink: forget })
+    yield* outermost.save(thread(4))
+    expect([(yield* outermost.load).messages.length, (yield* below.load).messages.length]).toEqual([2, 2])
+  })
+)
+
 it.effect("with shrink a state that fits costs a save no second encoding", () =>
   Effect.gen(function* () {
     const { codec, count } = countingCodec(Thread)
@@ -164,6 +219,21 @@ it.effect("a family saves many in one go, each shrunk if need be, and none if on
     yield* below.at("c").save(thread(9))
     const strict = below.pipe(EntropyConstrained.family({ maxEntries: 2, onLoad: "fail" }))
     expect((yield* Effect.flip(strict.loadMany(["a", "c"])))._tag).toBe("StateTooLarge")
+  })
+)
+
+it.effect("states that are written together are measured, on either side of the transaction", () =>
+  Effect.gen(function* () {
+    const limited = EntropyConstrained.make({ maxEntries: 2 })
+    const family = yield* VolatileAgent.family({ name: "threads", schema: Thread })
+    const inside = (key: string) => family.at(key).pipe(limited, Transactional.make)
+    const outside = (key: string) => family.at(key).pipe(Transactional.make, limited)
+    for (const at of [inside, outside]) {
+      yield* Transactional.run(Effect.andThen(at("a").save(thread(1)), at("b").save(thread(2))))
+      const tooLarge = Transactional.run(Effect.andThen(at("a").save(thread(2)), at("b").save(thread(3))))
+      expect(yield* Effect.flip(tooLarge)).toMatchObject({ _tag: "StateTooLarge", measure: "entries", key: "b" })
+      expect((yield* family.at("a").load).messages.length).toBe(1)
+    }
   })
 )
 

@@ -232,6 +232,19 @@ it.effect("a tool whose memory the run holds is MemoryBusy, by whichever handle,
   })
 )
 
+it.effect("the logic of a stream is told as well", () =>
+  Effect.gen(function* () {
+    const memory = yield* counter("total")
+    const tool = Symbiont.make({ memory, logic: add, name: "tool" })
+    const streaming = Symbiont.stream({
+      memory,
+      logic: (by: number) => Stream.fromEffect(Effect.flip(Symbiont.use(tool, by))),
+      next: (state) => state
+    })
+    expect(yield* Stream.runCollect(streaming.run(1))).toMatchObject([{ _tag: "MemoryBusy", tool: "tool" }])
+  })
+)
+
 it.effect("two that use each other at the same time do not wait forever: one is told, and both go on", () =>
   Effect.gen(function* () {
     const [a, b] = [yield* counter("a"), yield* counter("b")]

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
 import * as Redis from "../agents/redis/server.ts"
+import * as Postgres from "../agents/sql/postgres/server.ts"
 import { run } from "./support.ts"
 
 const directory = new URL("../../examples/", import.meta.url)
@@ -21,8 +22,25 @@ const points: Record<string, ReadonlyArray<string>> = {
     "rewritten: 1, failed: 1",
     "repaired: bob, kept"
   ],
-  "10-collaborative-notes.ts": ["both see the same: true", "line 19, line 20", "ada added line", "bob added line"]
+  "10-collaborative-notes.ts": ["both see the same: true", "line 19, line 20", "ada added line", "bob added line"],
+  "11-conversation.ts": ["That was question 2. I know of 2 cities.", "3 of 4 messages, forgot 1 time"],
+  "12-promises.ts": ["Where was I? In Lisbon.", "too large: 626 of 500", "total: 82", "another tenant sees: false"]
 }
+
+const travelPoints = [
+  "read from version 1: Bob, 0 preferences",
+  "asked the provider again: false",
+  "ada looked for: LON-OSL, LON-LIS",
+  "booked: null; before that: LON-LIS-2",
+  "phone and laptop saw the same 20 messages: true",
+  "heard last: 3 messages, the newest message 10",
+  "both changed the profile: phone 10, laptop 10, London",
+  "a trip like that: Kyoto",
+  "2 users, 1 active in seven days",
+  "searches: ada 2, bob 1",
+  "globex has 0 users and 0 routes",
+  "migrated; 0 failed"
+]
 
 describe("examples", () => {
   it("are all here, each under 60 lines, and the custom agent at most 40", () => {
@@ -42,4 +60,15 @@ describe("examples", () => {
       for (const point of points[file] ?? []) expect(output).toContain(point)
     })
   }
+
+  it("the travel assistant does the same on SQLite as on Postgres and Redis, with two processes at once", async () => {
+    const file = "examples/travel-assistant/main.ts"
+    const embedded = await run([file], { env: {} })
+    const database = await Postgres.database(await Postgres.shared(), "travel")
+    const servers = await run([file], { env: { DATABASE_URL: database, REDIS_URL: (await Redis.shared()).url } })
+    for (const { code, output } of [embedded, servers]) {
+      expect([code, output]).toEqual([0, output])
+      for (const point of travelPoints) expect(output).toContain(point)
+    }
+  }, 120_000)
 })

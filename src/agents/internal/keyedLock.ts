@@ -1,4 +1,5 @@
-import { Context, Effect, Exit, Scope, Semaphore } from "effect"
+import { Effect, Exit, Scope, Semaphore } from "effect"
+import { awaiting, EndlessWait, HeldLocks, type Holdable, isEndless, marked } from "./heldLocks.ts"
 
 /** One writer at a time for one state, first come first served. */
 export interface Lock {
@@ -15,44 +16,10 @@ export interface Lock {
   readonly holdForUser: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
-interface Held {
-  readonly owner: object
-  readonly outer: Held | undefined
-  active: boolean
-}
-
-// What the running fiber (and the fibers it forked) holds, so that a nested write is an error and not a deadlock.
-const HeldLocks = Context.Reference<Held | undefined>("dgents/agents/HeldLocks", { defaultValue: () => undefined })
-
-const isHeld = (held: Held | undefined, owner: object): boolean => {
-  for (let h = held; h !== undefined; h = h.outer) if (h.active && h.owner === owner) return true
-  return false
-}
-
-const nested = (where: string) =>
-  Effect.die(
-    new Error(
-      `${where} was written inside its own modify, which would wait for itself forever. Return the new state from modify instead.`
-    )
-  )
-
-/** Tells an effect, and the fibers that it forks, that it runs under a lock, for as long as it does. */
-const marked = <A, E, R>(effect: Effect.Effect<A, E, R>, owner: object, outer: Held | undefined) =>
-  Effect.suspend(() => {
-    const held: Held = { owner, outer, active: true }
-    // A fiber forked inside may outlive the lock and write then.
-    return Effect.ensuring(
-      Effect.provideService(effect, HeldLocks, held),
-      Effect.sync(() => {
-        held.active = false
-      })
-    )
-  })
-
 /** A lock of its own; `where` names the state in the message about nesting. */
 export const make = (where: string): Lock => new KeyedLock(where).at("")
 
-interface Entry {
+interface Entry extends Holdable {
   readonly key: string
   /** Made for the second user, since mostly there is none. */
   semaphore: Semaphore.Semaphore | undefined
@@ -83,13 +50,14 @@ export class KeyedLock {
       Effect.flatMap(HeldLocks, (outer) =>
         Effect.uninterruptibleMask((restore) => {
           const { entry, semaphore } = this.#enter(key)
-          const held = isHeld(outer, entry)
-            ? this.#nested(key)
-            : semaphore.withPermits(1)(isUsers ? marked(effect, entry, outer) : effect)
-          return Effect.ensuring(
-            restore(held),
-            Effect.sync(() => this.#leave(entry))
-          )
+          const leave = Effect.sync(() => this.#leave(entry))
+          const endless = isEndless(outer, entry)
+          if (endless !== undefined) return Effect.ensuring(this.#refuse(key, endless), leave)
+          const inside = isUsers ? marked(effect, entry, outer) : effect
+          if (outer === undefined) return Effect.ensuring(restore(semaphore.withPermits(1)(inside)), leave)
+          const got = awaiting(outer, entry)
+          const held = semaphore.withPermits(1)(Effect.andThen(got, inside))
+          return Effect.ensuring(restore(held), Effect.andThen(got, leave))
         })
       )
     return {
@@ -143,8 +111,10 @@ export class KeyedLock {
                 return Effect.as(Scope.addFinalizer(scope, leave), entered)
               })
             )
-            if (isHeld(outer, entry)) return yield* this.#nested(key)
-            yield* Scope.provide(semaphore.takeScoped(1), scope)
+            const endless = isEndless(outer, entry)
+            if (endless !== undefined) return yield* this.#refuse(key, endless)
+            const got = awaiting(outer, entry)
+            yield* Effect.ensuring(Scope.provide(semaphore.takeScoped(1), scope), got)
           }
           return yield* effect
         })
@@ -152,13 +122,20 @@ export class KeyedLock {
     )
   }
 
-  #nested(key: string) {
-    return nested(key === "" ? this.#where : `${this.#where}, key ${JSON.stringify(key)}`)
+  #refuse(key: string, endless: "own" | "others") {
+    const where = key === "" ? this.#where : `${this.#where}, key ${JSON.stringify(key)}`
+    return Effect.die(
+      new EndlessWait(
+        endless === "own"
+          ? `${where} was written inside its own modify, which would wait for itself forever. Return the new state from modify instead.`
+          : `${where} is being modified by one who waits for a state that is being modified here: both would wait forever. Write the two always in the same order, or one after the other.`
+      )
+    )
   }
 
   /** Takes a lock that nobody uses. */
   #take(key: string): Entry {
-    const entry: Entry = { key, semaphore: undefined, users: 1 }
+    const entry: Entry = { key, semaphore: undefined, users: 1, holder: undefined }
     this.#entries.set(key, entry)
     return entry
   }
@@ -183,7 +160,7 @@ export class KeyedLock {
 
   /** Joins those who use or await a lock. */
   #enter(key: string): { readonly entry: Entry; readonly semaphore: Semaphore.Semaphore } {
-    const entry = this.#entries.get(key) ?? { key, semaphore: Semaphore.makeUnsafe(1), users: 0 }
+    const entry = this.#entries.get(key) ?? { key, semaphore: Semaphore.makeUnsafe(1), users: 0, holder: undefined }
     this.#entries.set(key, entry)
     entry.users++
     // Without a permit, which who took the lock has.
