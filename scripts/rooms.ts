@@ -21,6 +21,7 @@ const rooms: Readonly<Record<string, ReadonlyArray<string>>> = {
   schema: [],
   agents: ["schema"],
   compose: ["agents", "schema"],
+  promise: ["agents", "compose", "schema"],
   testing: ["agents", "schema"]
 }
 

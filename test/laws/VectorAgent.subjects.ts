@@ -47,6 +47,25 @@ const faissEngine = async (): Promise<MakeEngine> => {
   return (options) => make({ ...options, kind: faissKind(library, {}, options.dimension, options.metric), ...always })
 }
 
+/** Items and vectors in one database. PGlite takes seconds to start: others need not wait for it. */
+const pgvector = async (): Promise<Laws.VectorSubject> => {
+  const { newTable, openDriver } = await import("../agents/vector/pgvectorDatabase.ts")
+  const { Pgvector } = await import("dgents/pgvector")
+  return {
+    name: "VectorAgent over SqlAgent on PGlite, pgvector",
+    metrics: ["cosine"],
+    open: (site, memory) =>
+      Effect.gen(function* () {
+        const name = site.memory("table", newTable)
+        return yield* VectorAgent.make({
+          ...memory,
+          items: (schema) => SqlAgent.family({ name, schema }),
+          engine: yield* Pgvector.engine({ table: name })
+        })
+      }).pipe(Effect.provideServiceEffect(SqlDriver, openDriver))
+  }
+}
+
 const indexFile = (site: Site.Site) => site.path("index")
 
 const subject = (
@@ -84,5 +103,6 @@ export const subjects = async (): Promise<ReadonlyArray<Laws.VectorSubject>> => 
   subject("VolatileAgent", usearchEngine, "usearch"),
   kept.sqlite,
   kept.files,
-  subject("VolatileAgent", await faissEngine(), "faiss")
+  subject("VolatileAgent", await faissEngine(), "faiss"),
+  await pgvector()
 ]

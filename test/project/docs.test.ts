@@ -7,7 +7,9 @@ import { run } from "../examples/support.ts"
 
 const root = join(import.meta.dirname, "../..")
 const read = (file: string) => readFileSync(join(root, file), "utf8")
-const pages = ["README.md", "CONTRIBUTING.md", ...readdirSync(join(root, "docs")).map((file) => `docs/${file}`)]
+const pagesOf = (folder: string) =>
+  readdirSync(join(root, folder)).flatMap((file) => (file.endsWith(".md") ? [`${folder}/${file}`] : []))
+const pages = ["README.md", "CONTRIBUTING.md", ...pagesOf("docs")]
 
 describe("the documentation", () => {
   it("shows the promises that the agents carry", () => {

@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import { Blocks } from "./blocks.ts"
-import type { Engine, Match, Request } from "./Engine.ts"
+import type { Engine, Entry, Match, Request } from "./Engine.ts"
 import { dot } from "./kernels.ts"
 import type { Metric } from "./Stored.ts"
 import { Scan } from "./scan.ts"
@@ -109,7 +109,7 @@ export class ExactIndex implements Engine {
     this.#show([this.#write(id, row, vector)])
   }
 
-  setMany(entries: ReadonlyArray<readonly [id: string, vector: Float32Array]>): Effect.Effect<void> {
+  setMany(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
     return Effect.suspend(() => {
       // Whoever clears the index puts another array in its place.
       const rows = this.#byRow

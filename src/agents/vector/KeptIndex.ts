@@ -7,7 +7,8 @@ import { Effect, Predicate, References, type Scope, Semaphore } from "effect"
 import { StorageUnavailable } from "../StateError.ts"
 import type { Engine, IndexFile } from "./Engine.ts"
 import { IndexUnusable } from "./IndexError.ts"
-import { isSame, type Stamp } from "./stamps.ts"
+import type { Kept } from "./Kept.ts"
+import { type Stamp, Stamped } from "./stamps.ts"
 
 /** The option `index` of a vector agent. */
 export interface IndexOptions {
@@ -32,6 +33,9 @@ interface Mark {
 }
 
 const format = "dgents-memory-1"
+
+// Setting this many takes some milliseconds.
+const together = 1000
 
 const markOf = (text: string): Mark | undefined => {
   try {
@@ -58,16 +62,15 @@ export const make = (
       : Effect.succeed(new KeptIndex(name, memory, engine, file, options, scope))
   })
 
-export class KeptIndex {
+export class KeptIndex extends Stamped implements Kept {
   readonly options: IndexOptions
+  readonly together: number = together
   readonly #name: string
   readonly #memory: string
   readonly #engine: Engine
   readonly #file: IndexFile
   readonly #scope: Scope.Scope
   readonly #every: number
-  /** What each vector in the engine was made from, as far as that is known. */
-  readonly #stamps = new Map<string, Stamp>()
   /** Changes since a save was last begun. */
   #changes = 0
   readonly #oneAtATime = Semaphore.makeUnsafe(1)
@@ -82,6 +85,7 @@ export class KeptIndex {
     options: IndexOptions,
     scope: Scope.Scope
   ) {
+    super()
     this.options = options
     this.#name = name
     this.#memory = memory
@@ -91,39 +95,21 @@ export class KeptIndex {
     this.#every = options.every ?? 10_000
   }
 
-  get size(): number {
-    return this.#stamps.size
-  }
-
-  ids(): IterableIterator<string> {
-    return this.#stamps.keys()
-  }
-
-  has(id: string): boolean {
-    return this.#stamps.has(id)
-  }
-
-  /** The ids whose vectors were not made from these items, or for certain; also those that have no item any more. */
-  stale(items: ReadonlyMap<string, Stamp>): ReadonlyArray<string> {
-    const stale: Array<string> = []
-    for (const [id, stamp] of items) if (!isSame(this.#stamps.get(id), stamp)) stale.push(id)
-    for (const id of this.#stamps.keys()) if (!items.has(id)) stale.push(id)
-    return stale
+  get progress(): Kept["progress"] {
+    return this.options.progress
   }
 
   // The engine is told by the memory; these come in the same instant.
 
-  set(id: string, stamp: Stamp | undefined): void {
-    this.#stamps.set(id, stamp ?? { revision: 0, savedAt: 0 })
+  override set(id: string, stamp: Stamp | undefined): void {
+    super.set(id, stamp)
     this.#changes++
   }
 
-  delete(id: string): void {
-    if (this.#stamps.delete(id)) this.#changes++
-  }
-
-  clear(): void {
-    this.#stamps.clear()
+  override delete(id: string): boolean {
+    const wasThere = super.delete(id)
+    if (wasThere) this.#changes++
+    return wasThere
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -137,21 +123,28 @@ export class KeptIndex {
       if (mark === undefined) return Effect.fail(this.#unusable("it is not that of a memory"))
       if (mark.memory !== this.#memory) return Effect.fail(this.#unusable("it belongs to another memory"))
       for (const [i, id] of mark.ids.entries())
-        this.#stamps.set(id, { revision: mark.revisions[i] ?? 0, savedAt: mark.times[i] ?? 0 })
+        super.set(id, { revision: mark.revisions[i] ?? 0, savedAt: mark.times[i] ?? 0 })
       // An id with a stamp and without a vector would never be found.
-      return this.#stamps.size === this.#engine.size()
+      return this.size === this.#engine.size()
         ? Effect.void
         : Effect.fail(this.#unusable("its vectors are not those that it names"))
     })
     return Effect.catch(loaded, (error) => {
       this.#engine.clear()
-      this.#stamps.clear()
+      this.clear()
       return error.kind === "absent" ? Effect.void : Effect.logWarning(`Memory "${this.#name}": ${error.message}`)
     })
   })
 
   #unusable(reason: string): IndexUnusable {
     return new IndexUnusable({ path: this.options.path, kind: "other", reason })
+  }
+
+  /** What others write goes into their own files. */
+  readonly reload: Effect.Effect<void> = Effect.void
+
+  get caughtUp(): Effect.Effect<void> {
+    return this.saveIfDue
   }
 
   /** Saves in the background once enough has changed. */
@@ -176,17 +169,16 @@ export class KeptIndex {
     })
   }).pipe((save) => this.unsaved(save))
 
-  /** Runs an effect while nothing is saved. */
   unsaved<B>(effect: Effect.Effect<B>): Effect.Effect<B> {
     return this.#oneAtATime.withPermits(1)(effect)
   }
 
   #mark(): string {
-    const stamps = [...this.#stamps.values()]
+    const stamps = [...this.all.values()]
     const mark: Mark = {
       format,
       memory: this.#memory,
-      ids: [...this.#stamps.keys()],
+      ids: [...this.ids()],
       revisions: stamps.map(({ revision }) => revision),
       times: stamps.map(({ savedAt }) => savedAt)
     }

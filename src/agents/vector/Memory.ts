@@ -16,7 +16,8 @@ import { read } from "./candidates.ts"
 import type { Shape } from "./Embedder.ts"
 import type { MakeEngine } from "./Engine.ts"
 import { embedAll } from "./embedding.ts"
-import * as KeptIndex from "./KeptIndex.ts"
+import * as Kept from "./Kept.ts"
+import type { IndexOptions } from "./KeptIndex.ts"
 import * as Query from "./Query.ts"
 import { Shown, type Entry as ShownEntry } from "./Shown.ts"
 import { type Metric, type Settings, Stored } from "./Stored.ts"
@@ -37,7 +38,7 @@ export interface Options<A, E, R> {
   readonly metric: Metric
   readonly engine: MakeEngine
   readonly embedder: Shape
-  readonly index?: KeptIndex.IndexOptions | undefined
+  readonly index?: IndexOptions | undefined
 }
 
 // Items read in one round trip, and round trips under way at once.
@@ -110,7 +111,7 @@ export class Memory<in out A> {
       const settings: Settings = { embedder: identity, dimension, metric }
       const id = yield* checkSettings(name, family, settings)
       const engine = options.engine({ dimension, metric })
-      const index = options.index === undefined ? undefined : yield* KeptIndex.make(name, id, engine, options.index)
+      const index = yield* Kept.make(name, id, engine, options.index)
       const words = new Words()
       const shown = new Shown<A>(engine, words, index)
       const memory = new Memory<A>(options, settings, new StoredItems(name, family, dimension), shown, words, lifetime)
@@ -291,6 +292,7 @@ export class Memory<in out A> {
   get refresh(): Effect.Effect<void, ReadError> {
     return Effect.gen({ self: this }, function* () {
       const { engine, index } = this.#shown
+      yield* index?.reload ?? Effect.void
       const stamps = index === undefined ? undefined : yield* this.#stored.stamps
       const ids =
         index === undefined || stamps === undefined
@@ -302,10 +304,10 @@ export class Memory<in out A> {
       const load = (batch: ReadonlyArray<string>) =>
         Effect.map(Effect.andThen(turn, this.#locks.holdAll(batch, this.#loadItems(batch, stamps))), () => {
           done += batch.length
-          index?.options.progress?.(done, all.length)
+          index?.progress?.(done, all.length)
         })
       yield* Effect.forEach(Arr.chunksOf(all, loadBatch), load, { concurrency: loadConcurrency, discard: true })
-      yield* index?.saveIfDue ?? Effect.void
+      yield* index?.caughtUp ?? Effect.void
     }).pipe(gently)
   }
 

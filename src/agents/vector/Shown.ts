@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { Owned } from "../internal/owned.ts"
 import type { Words } from "./bm25.ts"
 import type { Engine } from "./Engine.ts"
-import type { KeptIndex } from "./KeptIndex.ts"
+import type { Kept } from "./Kept.ts"
 import type { Stamp } from "./stamps.ts"
 
 /** An item with its vector, and what tells it from other items of its id, as far as that is known. */
@@ -21,11 +21,11 @@ const setAtOnce = 1000
 export class Shown<in out A> {
   readonly engine: Engine
   /** Where the index is kept; then items are read from the family when they are needed. */
-  readonly index: KeptIndex | undefined
+  readonly index: Kept | undefined
   readonly #words: Words
   readonly #items = new Map<string, Owned<A>>()
 
-  constructor(engine: Engine, words: Words, index: KeptIndex | undefined) {
+  constructor(engine: Engine, words: Words, index: Kept | undefined) {
     this.engine = engine
     this.index = index
     this.#words = words
@@ -52,12 +52,12 @@ export class Shown<in out A> {
   show(entries: ReadonlyArray<Entry<A>>): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { engine, index } = this
-      if (entries.length <= setAtOnce || engine.setMany === undefined) {
-        for (const { id, vector } of entries) engine.set(id, vector)
+      if (entries.length < (index?.together ?? setAtOnce) || engine.setMany === undefined) {
+        for (const { id, stamp, vector } of entries) engine.set(id, vector, stamp)
         this.#note(entries)
         return Effect.void
       }
-      const set = engine.setMany(entries.map(({ id, vector }) => [id, vector] as const))
+      const set = engine.setMany(entries.map(({ id, stamp, vector }) => [id, vector, stamp] as const))
       // The file would hold vectors that its mark does not know of.
       if (index !== undefined) return index.unsaved(Effect.map(set, () => this.#note(entries)))
       // Whoever finds a vector finds its item, from the first moment on.

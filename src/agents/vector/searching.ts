@@ -102,7 +102,7 @@ const rank = <A>(
 ): Effect.Effect<ReadonlyArray<Found<A>>, ReadError> => {
   const { engine, items, settings } = searched
   const minScore = Query.leastScore(settings.metric, query)
-  const byVector: Ranking<never> = {
+  const byVector: Ranking<ReadError> = {
     search: (request, answer) => engine.search(vector, request, answer),
     size: () => engine.size()
   }

@@ -16,8 +16,56 @@ export interface Stamp {
   readonly savedAt: number
 }
 
+/** Of what is not known for certain: no item has it. */
+export const unknown: Stamp = { revision: 0, savedAt: 0 }
+
 export const isSame = (a: Stamp | undefined, b: Stamp | undefined): boolean =>
   a !== undefined && b !== undefined && a.revision === b.revision && a.savedAt === b.savedAt
+
+/** What each vector of an index was made from, as far as that is known. */
+export class Stamped {
+  #stamps = new Map<string, Stamp>()
+
+  get size(): number {
+    return this.#stamps.size
+  }
+
+  get all(): ReadonlyMap<string, Stamp> {
+    return this.#stamps
+  }
+
+  ids(): IterableIterator<string> {
+    return this.#stamps.keys()
+  }
+
+  has(id: string): boolean {
+    return this.#stamps.has(id)
+  }
+
+  set(id: string, stamp: Stamp = unknown): void {
+    this.#stamps.set(id, stamp)
+  }
+
+  delete(id: string): boolean {
+    return this.#stamps.delete(id)
+  }
+
+  clear(): void {
+    this.#stamps.clear()
+  }
+
+  replace(stamps: ReadonlyMap<string, Stamp>): void {
+    this.#stamps = new Map(stamps)
+  }
+
+  /** The ids whose vectors were not made from these items, or not for certain; also those that have no item any more. */
+  stale(items: ReadonlyMap<string, Stamp>): ReadonlyArray<string> {
+    const stale: Array<string> = []
+    for (const [id, stamp] of items) if (!isSame(this.#stamps.get(id), stamp)) stale.push(id)
+    for (const id of this.#stamps.keys()) if (!items.has(id)) stale.push(id)
+    return stale
+  }
+}
 
 type Stamps = Effect.Effect<ReadonlyMap<string, Stamp>, ReadError>
 

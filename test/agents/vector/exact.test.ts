@@ -1,10 +1,11 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import type { Match, Request } from "../../../src/agents/vector/Engine.ts"
+import type { Request } from "../../../src/agents/vector/Engine.ts"
 import { ExactIndex, type ExactOptions } from "../../../src/agents/vector/ExactIndex.ts"
 import { engine } from "../../../src/agents/vector/exact.ts"
 import type { Metric } from "../../../src/agents/vector/Stored.ts"
 import { Turns } from "../../../src/agents/vector/turns.ts"
+import { conforms, random } from "./engineConformance.ts"
 
 const metrics: ReadonlyArray<Metric> = ["cosine", "dot", "euclidean"]
 
@@ -22,105 +23,19 @@ const ways: ReadonlyArray<readonly [name: string, options: Partial<ExactOptions>
 const impatient = () => new Turns(0)
 const make = (options: ExactOptions) => new ExactIndex(options)
 
-const random = (seed: number) => {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return state / 2 ** 32
-  }
-}
-
-// The definition of each score, one number at a time.
-const naive = (metric: Metric, a: Float32Array, b: Float32Array): number => {
-  let [dot, aa, bb, dd] = [0, 0, 0, 0]
-  a.forEach((x, i) => {
-    const y = b[i] ?? 0
-    dot += x * y
-    aa += x * x
-    bb += y * y
-    dd += (x - y) ** 2
-  })
-  if (metric === "dot") return dot
-  if (metric === "euclidean") return 0 - Math.sqrt(dd)
-  return aa === 0 || bb === 0 ? 0 : dot / Math.sqrt(aa * bb)
-}
-
-const reference = (metric: Metric, all: ReadonlyMap<string, Float32Array>, query: Float32Array, request: Request) =>
-  [...all]
-    .filter(([id]) => request.accept?.(id) ?? true)
-    .map(([id, vector]): Match => ({ id, score: naive(metric, vector, query) }))
-    .filter(({ score }) => score >= request.minScore)
-    .sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1))
-    .slice(0, request.k)
-
 const search = (engine: ReturnType<typeof make>, query: Float32Array, request: Request) =>
   engine.search(query, request, (matches) => matches)
 
-// Small whole numbers: sums are exact in any order, so that ties are ties. For cosine, vectors of one length do the same.
-const smallVector = (next: () => number, dimension: number, metric: Metric) => {
-  const vector = Float32Array.from({ length: dimension }, () => Math.floor(next() * 3) - 1)
-  return metric === "cosine" ? vector.map((x) => (x === 0 ? 1 : x)) : vector
-}
-
-for (const metric of metrics) {
-  it.effect(`${metric}: after any additions, updates and removals, the answer is the one by definition`, () =>
-    Effect.gen(function* () {
-      for (let seed = 1; seed <= 150; seed++) {
-        const next = random(seed)
-        const dimension = 1 + Math.floor(next() * 9)
-        const [, way] = ways[seed % ways.length] ?? []
-        // Every other one lets others run after each block.
-        const engine = make({ dimension, metric, ...way, turns: seed % 4 < 2 ? impatient() : undefined })
-        const model = new Map<string, Float32Array>()
-        for (let i = 0; i < 120; i++) {
-          const id = String(Math.floor(next() * 60))
-          if (next() < 0.3) {
-            engine.delete(id)
-            model.delete(id)
-          } else {
-            const vector = smallVector(next, dimension, metric)
-            engine.set(id, vector)
-            model.set(id, vector)
-          }
-        }
-        expect(engine.size()).toBe(model.size)
-        const accept = next() < 0.5 ? undefined : (id: string) => Number(id) % 3 === 0
-        const request = {
-          k: Math.floor(next() * 80),
-          minScore: next() < 0.5 ? Number.NEGATIVE_INFINITY : metric === "euclidean" ? -2.1 : 0.3,
-          accept
-        }
-        const query = smallVector(next, dimension, metric)
-        const expected = reference(metric, model, query, request)
-        const actual = yield* search(engine, query, request)
-        if (metric === "cosine") {
-          // Rows hold rounded unit vectors: scores agree to seven digits, and order does wherever scores differ more.
-          expect(actual.length).toBe(expected.length)
-          actual.forEach((match, i) => {
-            expect(match.score).toBeCloseTo(expected[i]?.score ?? Number.NaN, 5)
-            expect(match.score).toBeCloseTo(naive(metric, model.get(match.id) ?? query, query), 5)
-          })
-          expect(new Set(actual.map(({ id }) => id)).size).toBe(actual.length)
-        } else expect(actual).toEqual(expected)
-      }
-    })
-  )
-}
-
-it.effect("equal vectors rank by id, whatever the order of insertion", () =>
-  Effect.gen(function* () {
-    for (const metric of metrics)
-      for (const [, way] of ways) {
-        const engine = make({ dimension: 3, metric, ...way })
-        for (const id of ["c", "a", "e", "b", "d"]) engine.set(id, Float32Array.of(0.1, 0.7, 0.3))
-        const found = yield* search(engine, Float32Array.of(0.3, 0.2, 0.1), {
-          k: 3,
-          minScore: Number.NEGATIVE_INFINITY
-        })
-        expect(found.map(({ id }) => id)).toEqual(["a", "b", "c"])
-      }
+for (const [name, way] of ways) {
+  conforms({ name: `exact, ${name}`, make: (options) => make({ ...options, ...way }), runs: 15, recall: 1 })
+  // Others run after each block.
+  conforms({
+    name: `exact, ${name}, in turns`,
+    make: (options) => make({ ...options, ...way, turns: impatient() }),
+    runs: 15,
+    recall: 1
   })
-)
+}
 
 it.effect("a cosine is never above 1, and the zero vector scores 0 on either side", () =>
   Effect.gen(function* () {

@@ -6,8 +6,8 @@ import { PgliteDriver } from "dgents/postgres"
 import { Effect, type Scope } from "effect"
 import type { Engine } from "../../../src/agents/vector/Engine.ts"
 import type { Index } from "../../../src/agents/vector/pgvector/layout.ts"
-import { Table } from "../../../src/agents/vector/pgvector/table.ts"
 import { type Options, TableEngine } from "../../../src/agents/vector/pgvector/TableEngine.ts"
+import { Table } from "../../../src/agents/vector/pgvector/table.ts"
 import type { Metric } from "../../../src/agents/vector/Stored.ts"
 
 let instance: Promise<PGlite> | undefined

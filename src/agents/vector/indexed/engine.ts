@@ -10,7 +10,7 @@
  * - Fails: never; a file of an index, with `IndexUnusable` and `IndexUnsaved`.
  */
 import { Effect } from "effect"
-import type { Engine, IndexFile, Match, Request } from "../Engine.ts"
+import type { Engine, Entry, IndexFile, Match, Request } from "../Engine.ts"
 import { dot, type ScoreRows } from "../kernels.ts"
 import type { Metric } from "../Stored.ts"
 import { TopK } from "../topK.ts"
@@ -124,7 +124,7 @@ class Indexed implements IndexedEngine {
     this.#empty(new Rows(this.#rows.dimension))
   }
 
-  setMany(entries: ReadonlyArray<readonly [id: string, vector: Float32Array]>): Effect.Effect<void> {
+  setMany(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
     return Effect.suspend(() => {
       const [rows, generation] = [this.#rows, this.#generation]
       const written: Array<Slot> = []
