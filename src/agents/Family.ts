@@ -157,6 +157,9 @@ const refusing = <S>(where: Where): StateRegister<S> => ({
   changes: Stream.empty
 })
 
+// States encoded before others get their turn: some milliseconds, of states of some kilobytes.
+const encodedAtOnce = 64
+
 /** What `fromStore` takes besides. */
 export interface StoreOptions<S> extends DataAgent.Options<S> {
   readonly store: Store
@@ -207,6 +210,8 @@ const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<P
         const entries: Array<readonly [string, NewEntry]> = []
         // Every state is encoded before the first one is written: one that does not fit leaves all as they were.
         for (const [key, draft] of drafts) {
+          // By number and not by time, so that a seed of the laws' scheduler repeats a run.
+          if (entries.length % encodedAtOnce === encodedAtOnce - 1) yield* Effect.yieldNow
           entries.push([key, { state: yield* draft.payload(codecAt(key)), savedAt: draft.savedAt }])
         }
         if (writeMany === undefined) {

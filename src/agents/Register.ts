@@ -6,6 +6,7 @@
  */
 import { type Effect, Exit, type Option, type Stream } from "effect"
 import type { Payload } from "../schema/Codec.ts"
+import type { Member } from "./internal/member.ts"
 import type { Cells, Plan } from "./query/ir.ts"
 import type * as Revision from "./Revision.ts"
 import { type CompareError, type ReadError, RevisionConflict, type WriteError } from "./StateError.ts"
@@ -59,6 +60,11 @@ export interface Register {
    * through this agent are announced.
    */
   readonly changes?: Stream.Stream<Revision.Change<Payload>, ReadError> | undefined
+  /**
+   * How the state is written together with others of its storage, all or none; comes with `changes`. Without it, the state
+   * is written alone.
+   */
+  readonly member?: Member | undefined
 }
 
 /** Fails with `RevisionConflict` unless `actual` is what was expected. For the `write` of a register. */

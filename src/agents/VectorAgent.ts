@@ -1,16 +1,16 @@
 /**
- * Semantic memory: items that are found by what their text says. Items live in a family, the index in memory, and with the
- * option `index` also in a file.
+ * Semantic memory: items that are found by what their text says. Items live in a family, the index in memory, with the
+ * option `index` also in a file, and with pgvector in a table alone.
  *
  * - Promises: the durability and the consistency of its family. An item is durable before it is found, an acknowledged
- *   `add` is always found, also after a restart, and a removed item never shows again, whatever becomes of the index file: the
+ *   `add` is always found, also after a restart, and a removed item never shows again, whatever becomes of the index: the
  *   items are the truth, and each open compares. Shared by the fibers of one `process`: what another process writes to the
  *   family is seen at the next `refresh` or open.
  * - Costs: memory for the vectors (4 bytes a number) and for the items as they are, so that filters and hits read
  *   nothing; one embedding an `add`; one scan a search; at open one read of everything. With `index`, memory for vectors and
- *   ids only, one small read after each write, one read a search, `get` or update, and at open the index, the commit numbers of all items
- *   (one query where the family answers such, otherwise all items) and the items that have changed. What comes out is frozen, or a
- *   copy for each reader of what JavaScript cannot freeze (Date, Map, Set, bytes).
+ *   ids only, and with pgvector for ids only; one small read after each write, one read a search, `get` or update, and at open the
+ *   index, the commit numbers of all items (one query where the family answers such, otherwise all items) and the items that have
+ *   changed. What comes out is frozen, or a copy for each reader of what JavaScript cannot freeze (Date, Map, Set, bytes).
  * - Fails: as its family does, and with `EmbedderMismatch` at open, `EmbeddingFailed`, `QueryInvalid`, `DimensionMismatch`.
  *
  * Scores, higher is better for every metric, equal ones in the order of their ids:
@@ -103,7 +103,8 @@ export interface Options<A, E, R> {
   readonly engine?: MakeEngine | undefined
   /**
    * Keeps the index in a file, so that opening reads only the items that have changed since it was saved. Items are then not
-   * held in memory: `get`, `entries` and hits are read from the family. It takes an engine that can, such as usearch.
+   * held in memory: `get`, `entries` and hits are read from the family. It takes an engine that can, such as usearch;
+   * pgvector does the same in its table without being told.
    */
   readonly index?: IndexOptions | undefined
 }

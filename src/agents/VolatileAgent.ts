@@ -9,13 +9,13 @@
  */
 import { type Context, Effect, Exit, Layer, Option, type Scope, Stream } from "effect"
 import { byteLength, type Codec, toCodec } from "../schema/Codec.ts"
-import type { Claims, ExactHistory } from "./Claims.ts"
-import { historyLength } from "./Claims.ts"
+import { type Claims, type ExactHistory, historyLength } from "./Claims.ts"
 import * as DataAgent from "./DataAgent.ts"
 import * as Family from "./Family.ts"
-import { type Announcer, Hub } from "./internal/hub.ts"
+import { Hub } from "./internal/hub.ts"
 import * as KeyedLock from "./internal/keyedLock.ts"
 import * as Lifetime from "./internal/lifetime.ts"
+import { memoryMember } from "./internal/memoryStorage.ts"
 import { bytes, check, count, exactHistory, optional, schema, text } from "./internal/options.ts"
 import { type Owned, own } from "./internal/owned.ts"
 import { type Draft, invalid, overwrite, type StateRegister, type Where } from "./internal/stateRegister.ts"
@@ -145,16 +145,31 @@ class Memory<in out S> {
     this.#hub = hub
   }
 
-  at(key: string, where: Where): StateRegister<S> {
-    const announcer: Announcer<Owned<S>> = this.#hub.at(key)
+  at(key: string, where: Where, codec = this.#codec): StateRegister<S> {
+    const announcer = this.#hub.at(key)
     const cells = this.#cells
     const hand = (kept: Revision.Revisioned<Owned<S>>) => this.#hand(where, kept)
+    const read = Effect.suspend(() => {
+      const kept = this.#use(key)?.revisions.at(-1)
+      return kept === undefined ? Effect.succeed(Option.none()) : Effect.map(hand(kept), Option.some)
+    })
+    const member = () =>
+      memoryMember<S>({
+        place: this,
+        key,
+        codec,
+        where,
+        read,
+        revision: () => this.#revision(key),
+        save: (state, savedAt, bytes) => this.#commit(key, where, state, savedAt, bytes, "any"),
+        remove: () => this.#remove(key)
+      })
     return {
       entries: "states",
-      read: Effect.suspend(() => {
-        const kept = this.#use(key)?.revisions.at(-1)
-        return kept === undefined ? Effect.succeed(Option.none()) : Effect.map(hand(kept), Option.some)
-      }),
+      get member() {
+        return member()
+      },
+      read,
       write: (draft, expected) => this.#write(key, where, draft, expected),
       remove: Effect.sync(() => this.#remove(key)),
       history: ({ before, limit } = {}) =>
@@ -183,7 +198,7 @@ class Memory<in out S> {
   }
 
   store(): Family.StateStore<S> {
-    const at = (key: string) => this.at(key, { agent: this.#name, key })
+    const at = (key: string, codec?: Codec<S>) => this.at(key, { agent: this.#name, key }, codec)
     return {
       at,
       keys: (prefix) =>
@@ -241,9 +256,13 @@ class Memory<in out S> {
     )
   }
 
+  #revision(key: string): Revision.Revision {
+    return this.#cells.get(key)?.revisions.at(-1)?.revision ?? Revision.absent
+  }
+
   #commit(key: string, where: Where, state: Owned<S>, savedAt: number, bytes: number, expected: Revision.Expected) {
     const cell = this.#cells.get(key)
-    const actual = cell?.revisions.at(-1)?.revision ?? Revision.absent
+    const actual = this.#revision(key)
     const revision = Revision.make((cell === undefined ? this.#floor : actual) + 1)
     return Exit.map(Register.check(where, expected, actual), () => {
       const revisions = cell?.revisions ?? []

@@ -11,6 +11,8 @@ export interface Conflict {
   readonly _tag: "Conflict"
   /** 0 when there is no state. */
   readonly actual: number
+  /** Which part of the write it is about, counted from 0. Default: the first. */
+  readonly part?: number | undefined
 }
 
 /** Why a backend did not do what it was asked to. */

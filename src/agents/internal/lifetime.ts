@@ -56,6 +56,17 @@ class Guarded<in out S> implements StateRegister<S> {
     }
   }
 
+  get member(): StateRegister<S>["member"] {
+    const { member } = this.#register
+    return (
+      member && {
+        ...member,
+        read: this.#open(() => member.read),
+        part: (step, where) => this.#open(() => member.part(step, where))
+      }
+    )
+  }
+
   get changes() {
     return Stream.unwrap(this.#open(() => Effect.succeed(this.#register.changes)))
   }

@@ -11,6 +11,7 @@ import {
   type WriteError
 } from "../StateError.ts"
 import type { Announcer } from "./hub.ts"
+import type { Member } from "./member.ts"
 
 /** What an error says about its place. */
 export interface Where {
@@ -86,6 +87,8 @@ export interface StateRegister<in out S> {
   readonly changes: Stream.Stream<Revision.Change<S>, ReadError>
   /** What is stored, as it is stored: payloads, or states as they are. Absent where that is not known. */
   readonly entries?: Entries | "states" | undefined
+  /** As in `Register`. */
+  readonly member?: Member | undefined
 }
 
 /** The stored payloads of one state. */
@@ -126,6 +129,17 @@ export const decodeEntry = <S>(
     onFailure: (error) => corrupt(where, revision, error)
   })
 }
+
+/** The entry that a state that was read is decoded from. */
+export const encodeEntry = <S>(
+  codec: Codec<S>,
+  where: Where,
+  { revision, savedAt, state }: Revision.Revisioned<S>
+): Effect.Effect<Entry, StateCorrupt> =>
+  Effect.mapBothEager(codec.encode(state), {
+    onSuccess: (state) => ({ state, revision, savedAt }),
+    onFailure: (error) => corrupt(where, revision, error)
+  })
 
 const nothing = Exit.succeed(Option.none())
 
@@ -192,6 +206,9 @@ export const fromEntries = <S>(
     },
     history,
     entries,
+    get member() {
+      return register.member
+    },
     at: (revision) =>
       register.at === undefined ? searched(revision) : Effect.flatMap(register.at(revision), decodeOption),
     asOf: (time) =>

@@ -10,6 +10,7 @@ import type { Index } from "../query/indexes.ts"
 import type { Dialect, Source } from "../query/sql.ts"
 import type { Entry } from "../Register.ts"
 import type { Log } from "../stream/Log.ts"
+import type { Connection } from "./postgres/connection.ts"
 
 export type { Conflict, Current, Failure } from "../internal/backend.ts"
 
@@ -52,10 +53,22 @@ export interface Remove extends Id {
   readonly _tag: "Remove"
 }
 
-/** What happens in one step, all or none of it. No key is in it twice; a `Put` that expects a revision is alone in it. */
-export type Write = ReadonlyArray<Put | Remove>
+/** A state that has to have this revision, 0 for no state, when the rest of the write is done. It is not written itself. */
+export interface Expect extends Id {
+  readonly _tag: "Expect"
+  readonly expected: number
+}
 
-/** The revisions written or removed, in the order of the write; 0 where there was nothing to remove. */
+/**
+ * What happens in one step: all of it, or none where a revision is not the one expected. No key is in it twice, except in
+ * this order: expected, removed, put (which expects `"any"` then).
+ */
+export type Write = ReadonlyArray<Put | Remove | Expect>
+
+/**
+ * The revisions written, removed or expected, in the order of the write; 0 where there was nothing to remove, or where
+ * nothing was expected.
+ */
 export type Written = ReadonlyArray<number>
 
 /** A statement with its parameters. */
@@ -69,6 +82,9 @@ export type KeysFrom = { readonly from: string } | { readonly after: string }
 
 /** Events in a database: what `Log` says of them, which is about streams, apart from the states. */
 export type EventLog = Omit<Log, "name" | "claims" | "ping">
+
+/** A statement on PostgreSQL, with what is bound to its placeholders; arrays as one parameter each. */
+export type PostgresQuery = Connection["query"]
 
 /** A database that is open. Every operation fails with `Closed` after the scope of the driver. */
 export interface Engine {
@@ -111,6 +127,13 @@ export interface Engine {
     | undefined
   /** Runs a statement that reads, in one snapshot. Rows as objects, columns by name. */
   readonly query: (statement: Statement) => Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>, Failure>
+  /**
+   * Statements on one session of PostgreSQL, where the database is one, for what is neither a state nor an event. They are run again
+   * when their connection breaks, so they have to be such that this does no harm. At most `millis` in all; default: the driver's limit.
+   */
+  readonly postgres?:
+    | (<A>(statements: (query: PostgresQuery) => Promise<A>, millis?: number) => Effect.Effect<A, Failure>)
+    | undefined
   /** The events of this database, for `StreamAgent`. Without it the database keeps states alone. */
   readonly log?: EventLog | undefined
   /**

@@ -6,6 +6,7 @@ import type { Store } from "../Register.ts"
 import type { ReadError } from "../StateError.ts"
 import type { Engine } from "./Engine.ts"
 import { make, type StoreOptions } from "./store.ts"
+import { SqlStorage } from "./together.ts"
 
 /** A database that `SqlAgent` runs on. */
 export interface SqlDriverService {
@@ -35,6 +36,7 @@ export class SqlDriver extends Context.Service<SqlDriver, SqlDriverService>()("d
 /** @internal */
 export const fromEngine = (engine: Engine): SqlDriverService => {
   const collections = new Collections()
+  const storage = new SqlStorage(engine)
   return {
     name: engine.name,
     claims: engine.claims,
@@ -43,6 +45,6 @@ export const fromEngine = (engine: Engine): SqlDriverService => {
       onFailure: readError({ agent: engine.name }, "ping"),
       onSuccess: ([duration]) => duration
     }),
-    store: (options) => make(engine, collections, options)
+    store: (options) => make(engine, collections, storage, options)
   }
 }

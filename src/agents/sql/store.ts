@@ -5,6 +5,7 @@ import { compareError, readError, writeError } from "../internal/failure.ts"
 import type { Rows } from "../internal/follower.ts"
 import type { Hub } from "../internal/hub.ts"
 import * as Lifetime from "../internal/lifetime.ts"
+import type { Member } from "../internal/member.ts"
 import { onlyCurrent, type Saving, type Where } from "../internal/stateRegister.ts"
 import type { Cells, Plan } from "../query/ir.ts"
 import { compile } from "../query/sql.ts"
@@ -15,6 +16,7 @@ import * as Deltas from "./deltas.ts"
 import type { Conflict, Current, Engine, Failure, Id, KeysFrom, Put, Remove, Written } from "./Engine.ts"
 import * as Past from "./past.ts"
 import { keepAt, type Retention } from "./retention.ts"
+import type { Home, SqlStorage } from "./together.ts"
 
 // Pages are read one after the other so that a long list never sits in memory; states may be large, keys are not.
 const keysInPage = 500
@@ -35,13 +37,14 @@ export interface StoreOptions {
 export const make = (
   engine: Engine,
   collections: Collections,
+  storage: SqlStorage,
   options: StoreOptions
 ): Effect.Effect<Store, never, Scope.Scope> =>
   Effect.gen(function* () {
     const collection = collections.of(options.collection, () => rowsOf(engine, options))
     const hub = yield* collection.join
     const lifetime = yield* Lifetime.make
-    return new SqlStore(engine, collection, hub, lifetime, options)
+    return new SqlStore(engine, storage, collection, hub, lifetime, options)
   })
 
 const rowsOf = (engine: Engine, { collection, isSingle }: StoreOptions): Rows => ({
@@ -60,15 +63,18 @@ const rowsOf = (engine: Engine, { collection, isSingle }: StoreOptions): Rows =>
 class SqlStore implements Store {
   readonly place: object
   readonly engine: Engine
+  readonly storage: SqlStorage
   readonly collection: Collection
   readonly hub: Hub<Payload>
   readonly options: StoreOptions
+  readonly home: Home
   readonly #name: string
   readonly #lifetime: Lifetime.Lifetime
   readonly #whole: Where
 
   constructor(
     engine: Engine,
+    storage: SqlStorage,
     collection: Collection,
     hub: Hub<Payload>,
     lifetime: Lifetime.Lifetime,
@@ -76,12 +82,20 @@ class SqlStore implements Store {
   ) {
     this.place = collection.place
     this.engine = engine
+    this.storage = storage
     this.collection = collection
     this.hub = hub
     this.options = options
     this.#name = options.collection
     this.#lifetime = lifetime
     this.#whole = { agent: options.where("").agent }
+    this.home = {
+      collection,
+      name: options.collection,
+      read: (key) => this.at(key).read,
+      put: (key, next, expected) =>
+        Effect.mapError(this.#put(key, next, expected), readError(options.where(key), "read"))
+    }
   }
 
   readonly at = (key: string): Register => new SqlRegister(this, key)
@@ -194,10 +208,16 @@ class SqlStore implements Store {
   }
 
   #stored(key: string, next: NewEntry, expected: Revision.Expected): Effect.Effect<Written, Failure | Conflict> {
+    if (this.options.retention.every === 0) return this.engine.write([this.put(key, next, expected, undefined)])
+    return Effect.flatMap(this.#put(key, next, expected), (put) => this.engine.write([put]))
+  }
+
+  /** With the superseded state as a difference, where it is to be kept as one. */
+  #put(key: string, next: NewEntry, expected: Revision.Expected): Effect.Effect<Put, Failure> {
     const { every } = this.options.retention
-    if (every === 0) return this.engine.write([this.put(key, next, expected, undefined)])
-    return Effect.flatMap(this.engine.read(this.id(key)), (current) =>
-      this.engine.write([this.put(key, next, expected, patchOf(current, next, every))])
+    if (every === 0) return Exit.succeed(this.put(key, next, expected, undefined))
+    return Effect.map(this.engine.read(this.id(key)), (current) =>
+      this.put(key, next, expected, patchOf(current, next, every))
     )
   }
 
@@ -263,6 +283,10 @@ class SqlRegister implements Register {
 
   get read(): Effect.Effect<Option.Option<Entry>, ReadError> {
     return this.#reading("read", (id) => Effect.map(this.#store.engine.read(id), Option.fromUndefinedOr))
+  }
+
+  get member(): Member {
+    return this.#store.storage.member(this.#store.home, this.#key)
   }
 
   write(next: NewEntry, expected: Revision.Expected): Effect.Effect<Revision.Revision, CompareError> {

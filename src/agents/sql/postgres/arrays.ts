@@ -4,10 +4,10 @@
 export type ArrayParam =
   | { readonly type: "text"; readonly values: ReadonlyArray<string | null> }
   | { readonly type: "bytea"; readonly values: ReadonlyArray<Uint8Array | null> }
-  | { readonly type: "int8" | "float8"; readonly values: ReadonlyArray<number | null> }
+  | { readonly type: "int8" | "float4" | "float8"; readonly values: ReadonlyArray<number | null> }
   | { readonly type: "bool"; readonly values: ReadonlyArray<boolean> }
 
-const oids = { bool: 16, bytea: 17, int8: 20, text: 25, float8: 701 } as const
+const oids = { bool: 16, bytea: 17, int8: 20, text: 25, float4: 700, float8: 701 } as const
 const headerBytes = 20
 
 /**
@@ -16,7 +16,7 @@ const headerBytes = 20
  */
 export const toBinary = (array: ArrayParam): Uint8Array => {
   const { type, values } = array
-  const sizes = values.map((value) => sizeOf(value))
+  const sizes = values.map((value) => sizeOf(type, value))
   const buffer = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + 4 + Math.max(0, size), headerBytes))
   for (const [i, word] of [1, sizes.includes(-1) ? 1 : 0, oids[type], values.length, 1].entries())
     buffer.writeInt32BE(word, i * 4)
@@ -29,14 +29,15 @@ export const toBinary = (array: ArrayParam): Uint8Array => {
     else if (typeof value === "boolean") buffer.writeUInt8(value ? 1 : 0, at)
     else if (typeof value !== "number") buffer.set(value, at)
     else if (type === "int8") buffer.writeBigInt64BE(BigInt(value), at)
+    else if (type === "float4") buffer.writeFloatBE(value, at)
     else buffer.writeDoubleBE(value, at)
     at += size
   }
   return buffer
 }
 
-const sizeOf = (value: ArrayParam["values"][number]): number => {
+const sizeOf = (type: ArrayParam["type"], value: ArrayParam["values"][number]): number => {
   if (value === null) return -1
   if (typeof value === "string") return Buffer.byteLength(value, "utf8")
-  return typeof value === "boolean" ? 1 : typeof value === "number" ? 8 : value.byteLength
+  return typeof value === "boolean" ? 1 : typeof value === "number" ? (type === "float4" ? 4 : 8) : value.byteLength
 }

@@ -106,6 +106,8 @@ const build = (options: EngineOptions, lifetime: Lifetime.Lifetime): Engine => {
       open,
       rows
     }),
+    postgres: (statements, millis) =>
+      open(() => Reads.reading(pool, (connection) => statements(connection.query), millis)),
     query: ({ params, sql }) => open(() => Reads.reading(pool, (connection) => readOnly(connection, sql, params))),
     watch: (collection, notice): Effect.Effect<void, Failure, Scope.Scope> =>
       open(() => listener.watch(collection, notice)),

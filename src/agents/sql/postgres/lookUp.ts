@@ -3,7 +3,7 @@ import { Exit } from "effect"
 import type { Waiting } from "../../internal/grouping.ts"
 import type { Conflict, Failure, Put, Write, Written } from "../Engine.ts"
 import { Failed } from "./errors.ts"
-import { ids, isPut, type Outcome, outcomes } from "./parts.ts"
+import { ids, isExpect, isPut, type Outcome, outcomes } from "./parts.ts"
 import type { Pool } from "./pool.ts"
 import type { Statements } from "./statements.ts"
 
@@ -21,9 +21,11 @@ export const lookUp = async (
   const found = puts.length === 0 ? [] : await find(pool, statements, puts, op)
   let p = 0
   for (const { request, resume } of batch) {
-    const written = request.map((part) => (isPut(part) ? found[p++]?.done : undefined))
+    const written = request.map((part) => (isPut(part) ? found[p++]?.done : isExpect(part) ? part.expected : undefined))
     const revisions = written.filter((revision) => revision !== undefined)
-    if (revisions.length === request.length) resume(Exit.succeed(revisions))
+    // Nothing was to be written.
+    if (request.every(isExpect)) resume(Exit.fail(failure))
+    else if (revisions.length === request.length) resume(Exit.succeed(revisions))
     else resume(Exit.fail(indeterminate(failure)))
   }
 }

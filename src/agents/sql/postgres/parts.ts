@@ -1,11 +1,14 @@
 /** The parts of a group of writes, as parameters and as rows. */
-import type { Id, Put, Remove } from "../Engine.ts"
+import type { Expect, Id, Put, Write } from "../Engine.ts"
 import type { ArrayParam } from "./arrays.ts"
 import type { Row } from "./connection.ts"
 import { toStored } from "./names.ts"
 
 /** Whether a part stores a state. */
-export const isPut = (part: Put | Remove): part is Put => part._tag === "Put"
+export const isPut = (part: Write[number]): part is Put => part._tag === "Put"
+
+/** Whether a part is an expectation and nothing else. */
+export const isExpect = (part: Write[number]): part is Expect => part._tag === "Expect"
 
 /** What became of one part. */
 export interface Outcome {

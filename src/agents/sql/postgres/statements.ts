@@ -21,6 +21,10 @@ export interface Statements {
   readonly replace: (features: Features) => string
   readonly put: (features: Features) => string
   readonly remove: (notify: boolean) => string
+  /** Locks the rows of some keys until the transaction ends: n, and twice the revision, of those that there are. */
+  readonly lock: string
+  /** Keeps others from making new keys in some collections until the transaction ends. */
+  readonly fence: string
   readonly find: string
 }
 
@@ -57,6 +61,17 @@ export const statementsOf = (tables: Tables): Statements => {
     replace: oncePerFeatures((features) => replace(tables, features)),
     put: oncePerFeatures((features) => put(tables, features)),
     remove: (notify) => remove(tables, notify),
+    lock: `WITH
+      input AS MATERIALIZED (SELECT * FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS i(collection, key, n)),
+      locked AS MATERIALIZED (
+        SELECT i.n, s.revision FROM input i JOIN ${tables.state} s ON s.collection = i.collection AND s.key = i.key
+        ORDER BY s.collection, s.key FOR NO KEY UPDATE OF s
+      )
+      SELECT n, revision, revision FROM locked`,
+    // Whoever makes a key has a share in the lock of this row.
+    fence: `INSERT INTO ${tables.floor} AS f (collection, revision)
+      SELECT DISTINCT c, 0 FROM unnest($1::text[]) c ORDER BY c
+      ON CONFLICT (collection) DO UPDATE SET revision = f.revision`,
     find: find(tables)
   }
 }

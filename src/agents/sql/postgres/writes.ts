@@ -4,12 +4,13 @@ import { Exit } from "effect"
 import { byteLength } from "../../../schema/Codec.ts"
 import { Grouping, type Waiting } from "../../internal/grouping.ts"
 import type { Conflict, Failure, Id, Put, Remove, Write, Written } from "../Engine.ts"
+import { conflictIn, isConditional } from "./conditional.ts"
 import type { Connection, Param } from "./connection.ts"
 import { Failed } from "./errors.ts"
 import { lookUp } from "./lookUp.ts"
 import { toStored } from "./names.ts"
 import { payloads } from "./notices.ts"
-import { ids, isPut, type Outcome, outcomes, text } from "./parts.ts"
+import { ids, isExpect, isPut, type Outcome, outcomes, text } from "./parts.ts"
 import { isJson, toColumns } from "./payload.ts"
 import type { Pool } from "./pool.ts"
 import { toFailure } from "./reads.ts"
@@ -82,8 +83,11 @@ const batches = function* (group: ReadonlyArray<Asked>): Generator<ReadonlyArray
   if (batch.length > 0) yield batch
 }
 
-const kindOf = (write: Write): "puts" | "removes" | "mixed" =>
-  write.every(isPut) ? "puts" : write.some(isPut) ? "mixed" : "removes"
+// What is mixed is a transaction of several statements, alone in its batch.
+const kindOf = (write: Write): "puts" | "removes" | "mixed" => {
+  if (isConditional(write)) return "mixed"
+  return write.every(isPut) ? "puts" : write.some(isPut) ? "mixed" : "removes"
+}
 
 const runBatch = async (options: WriteOptions, batch: ReadonlyArray<Asked>, doubt: Doubt = "none"): Promise<void> => {
   const op = randomUUID()
@@ -135,15 +139,29 @@ const perform = async (
   const parts = batch.flatMap(({ request }) => request)
   const puts = parts.filter(isPut)
   const removes = parts.filter((part): part is Remove => part._tag === "Remove")
-  if (puts.length > 0 && removes.length > 0) await connection.query("BEGIN", [])
+  const isMixed = batch.some(({ request }) => kindOf(request) === "mixed")
+  const end = async (isWritten: boolean): Promise<void> => {
+    if (!isMixed) return
+    if (isWritten) await connection.query("COMMIT", [])
+    // Sent at any rate, so that the connection comes back without a transaction.
+    else await connection.query("ROLLBACK", []).catch(() => connection.destroy())
+  }
+  // Said, since a statement has to see what was committed while it waited for a lock.
+  if (isMixed) await connection.query("BEGIN ISOLATION LEVEL READ COMMITTED", [])
   try {
+    const conflict =
+      isConditional(parts) && isMixed ? await conflictIn(connection, options.statements, parts) : undefined
+    if (conflict !== undefined) {
+      await end(false)
+      return [Exit.fail(conflict)]
+    }
     const removed = removes.length === 0 ? [] : await remove(connection, options, removes)
     const put = puts.length === 0 ? [] : await store(connection, options, puts, op, doubt)
-    if (puts.length > 0 && removes.length > 0) await connection.query("COMMIT", [])
-    return answers(batch, put, removed)
+    const all = answers(batch, put, removed)
+    await end(all.every(Exit.isSuccess))
+    return all
   } catch (error) {
-    // Sent at any rate, so that the connection comes back without a transaction.
-    if (puts.length > 0 && removes.length > 0) await connection.query("ROLLBACK", []).catch(() => connection.destroy())
+    await end(false)
     throw error
   }
 }
@@ -155,11 +173,14 @@ const answers = (
 ): ReadonlyArray<Answer> => {
   let [p, r] = [0, 0]
   return batch.map(({ request }): Answer => {
-    const outcomes = request.map((part) => (isPut(part) ? puts[p++] : removes[r++]) ?? { done: undefined, found: 0 })
-    const conflict = outcomes.find(({ done }) => done === undefined)
-    return conflict === undefined
+    const outcomes = request.map((part): Outcome => {
+      if (isExpect(part)) return { done: part.expected, found: part.expected }
+      return (isPut(part) ? puts[p++] : removes[r++]) ?? { done: undefined, found: 0 }
+    })
+    const part = outcomes.findIndex(({ done }) => done === undefined)
+    return part < 0
       ? Exit.succeed(outcomes.map(({ done = 0 }) => done))
-      : Exit.fail({ _tag: "Conflict", actual: conflict.found })
+      : Exit.fail({ _tag: "Conflict", actual: outcomes[part]?.found ?? 0, part: part > 0 ? part : undefined })
   })
 }
 

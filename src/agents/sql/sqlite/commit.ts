@@ -1,5 +1,5 @@
 /** Many writes in one transaction, each answered for itself. Free of Effect: it runs in the worker too. */
-import type { Conflict, Failure, Put, Remove, Written } from "../Engine.ts"
+import type { Conflict, Failure, Put, Remove, Write, Written } from "../Engine.ts"
 import type { Connection } from "./connection.ts"
 import { isBusy, mayHaveHappened, writeFailure } from "./errors.ts"
 import { change, isWrite, type Work } from "./logSteps.ts"
@@ -70,14 +70,28 @@ const failed = (connection: Connection, error: unknown): Failure | Defect => {
 
 const apply = (connection: Connection, write: Work): Written | Conflict => {
   if (!isWrite(write)) return change(connection.statements.log, write)
+  const conflict = conflictIn(connection, write)
+  if (conflict !== undefined) return conflict
   const revisions: Array<number> = []
   for (const step of write) {
-    const written = step._tag === "Put" ? put(connection, step) : remove(connection, step)
-    // What expects a revision is alone in its write, so that nothing was done.
+    const written =
+      step._tag === "Put" ? put(connection, step) : step._tag === "Remove" ? remove(connection, step) : step.expected
+    // It is alone: the expectations of several have been looked at before the first of them was done.
     if (typeof written !== "number") return written
     revisions.push(written)
   }
   return revisions
+}
+
+/** The first of several expectations that is not met. The lock is held: what is met stays so. */
+const conflictIn = ({ statements }: Connection, write: Write): Conflict | undefined => {
+  if (write.length === 1 && write[0]?._tag === "Put") return undefined
+  for (const [part, step] of write.entries()) {
+    if (step._tag === "Remove" || step.expected === "any") continue
+    const actual = statements.revision.get(step.collection, step.key) ?? 0
+    if (actual !== step.expected) return { _tag: "Conflict", actual, part }
+  }
+  return undefined
 }
 
 const put = (connection: Connection, step: Put): number | Conflict => {

@@ -1,5 +1,5 @@
 /** What the thread of a driver and its worker say to each other. */
-import type { Failure } from "../Engine.ts"
+import type { Failure, Write } from "../Engine.ts"
 import type { Outcome } from "./commit.ts"
 import type { Work } from "./logSteps.ts"
 import type { Synchronous } from "./settings.ts"
@@ -18,9 +18,17 @@ export interface WorkerOptions {
 /** What is asked of a worker. One thing after the other, answered in that order. */
 export type Request =
   | { readonly _tag: "Commit"; readonly writes: ReadonlyArray<Work> }
+  /** Commits as one write the steps of the parts that came before, and these. */
+  | { readonly _tag: "CommitParts"; readonly last: Write }
   | { readonly _tag: "Checkpoint" }
   | { readonly _tag: "Integrity" }
   | { readonly _tag: "Close" }
+
+/** A part of a write that is to be committed: not answered. All of a large one would take long to be copied. */
+export interface Part {
+  readonly _tag: "Part"
+  readonly steps: Write
+}
 
 /** What it answers. */
 export type Answer =

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads"
-import type { Answer, Ready, Request, WorkerOptions } from "./protocol.ts"
+import type { Write } from "../Engine.ts"
+import type { Answer, Part, Ready, Request, WorkerOptions } from "./protocol.ts"
 
 /** The worker has ended, by itself or by force, and what it was asked is not answered. */
 export class WorkerGone {
@@ -20,6 +21,9 @@ interface Pending {
 
 // Where a bundler has put this code into a file of its own, there is no worker beside it, or one of another program.
 const extension = /\/agents\/sql\/sqlite\/thread(\.[jt]s)$/.exec(new URL(import.meta.url).pathname)?.[1]
+
+/** How many steps of a write are copied in one go: some milliseconds, of states of some kilobytes. */
+export const stepsInPart = 256
 
 /** Whether there is a worker to be started. */
 export const isAvailable = extension !== undefined
@@ -55,6 +59,18 @@ export class Thread {
   /** Whether it has ended: nothing can be asked of it. */
   get isGone(): boolean {
     return this.#gone !== undefined
+  }
+
+  /** The same for one write of many steps, which is copied in parts, between which the event loop turns. */
+  async commitParts(write: Write): Promise<Answer> {
+    const end = write.length - stepsInPart
+    let at = 0
+    for (; at < end && !this.isGone; at += stepsInPart) {
+      const part: Part = { _tag: "Part", steps: write.slice(at, at + stepsInPart) }
+      this.#worker.postMessage(part)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    return this.ask({ _tag: "CommitParts", last: write.slice(at) })
   }
 
   /** Rejects with `WorkerGone` when the worker ends before it answers. */

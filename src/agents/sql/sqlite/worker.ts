@@ -4,11 +4,12 @@
  */
 import { parentPort, workerData } from "node:worker_threads"
 import Database from "better-sqlite3"
+import type { Write } from "../Engine.ts"
 import { commit, type Outcome } from "./commit.ts"
 import { Connection } from "./connection.ts"
 import { busyFailure, readFailure } from "./errors.ts"
 import type { Work } from "./logSteps.ts"
-import type { Answer, Ready, Request, WorkerOptions } from "./protocol.ts"
+import type { Answer, Part, Ready, Request, WorkerOptions } from "./protocol.ts"
 import { configure, inodeOf } from "./settings.ts"
 
 // Sound: `Thread` starts it with these.
@@ -32,10 +33,14 @@ const commitWhenFree = (writes: ReadonlyArray<Work>): Answer => {
   }
 }
 
+const parts: Array<Write> = []
+
 const answer = (request: Request): Answer => {
   switch (request._tag) {
     case "Commit":
       return commitWhenFree(request.writes)
+    case "CommitParts":
+      return commitWhenFree([[...parts.splice(0).flat(), ...request.last]])
     case "Checkpoint":
       connection.checkpoint()
       return { _tag: "Checkpointed" }
@@ -68,7 +73,11 @@ const cloneable = (outcome: Outcome): Outcome =>
       ? outcome
       : withPlainCause(outcome)
 
-parentPort?.on("message", (request: Request) => {
+parentPort?.on("message", (request: Request | Part) => {
+  if (request._tag === "Part") {
+    parts.push(request.steps)
+    return
+  }
   parentPort?.postMessage(answerOrFail(request))
   if (request._tag === "Close") parentPort?.close()
 })

@@ -1,7 +1,7 @@
 import { Effect, Exit, Fiber } from "effect"
 import { Grouping, type Waiting } from "../../internal/grouping.ts"
 import { Turn } from "../../internal/turn.ts"
-import type { Conflict, Failure, Put, Remove, Written } from "../Engine.ts"
+import type { Conflict, Failure, Write, Written } from "../Engine.ts"
 import { Answers } from "./answers.ts"
 import { commit, isWritten, type Outcome } from "./commit.ts"
 import { Company } from "./company.ts"
@@ -11,7 +11,7 @@ import type { Counts } from "./figures.ts"
 import { isWrite, rowsOf as rowsOfWork, sizeOf, type Work } from "./logSteps.ts"
 import { Pace } from "./pace.ts"
 import type { Answer, Request, WorkerOptions } from "./protocol.ts"
-import { isAvailable, Thread, WorkerGone } from "./thread.ts"
+import { isAvailable, stepsInPart, Thread, WorkerGone } from "./thread.ts"
 import { pauseMillis } from "./waiting.ts"
 
 // What takes longer than this goes to the worker: it would block the event loop.
@@ -179,10 +179,12 @@ export class Writer {
 
   async #commitThere(thread: Thread, group: Group): Promise<void> {
     try {
-      const answer = await thread.ask({
-        _tag: "Commit",
-        writes: group.map(({ request }) => (isWrite(request) ? request.map(portable) : request))
-      })
+      const writes = group.map(({ request }) => (isWrite(request) ? request.map(portable) : request))
+      const [first] = writes
+      const answer =
+        writes.length === 1 && first !== undefined && isWrite(first) && first.length > stepsInPart
+          ? await thread.commitParts(first)
+          : await thread.ask({ _tag: "Commit", writes })
       if (answer._tag === "Committed") {
         this.#pace.observe(rowsOf(group), bytesOf(group), answer.millis)
         this.#counts.commitsInWorker++
@@ -285,7 +287,7 @@ const rowsOf = (group: Group): number => {
 }
 
 /** A view copies all that it is a view of when it goes to another thread. */
-const portable = (step: Put | Remove): Put | Remove =>
+const portable = (step: Write[number]): Write[number] =>
   step._tag === "Put" && typeof step.state !== "string" && step.state.byteLength < step.state.buffer.byteLength
     ? { ...step, state: step.state.slice() }
     : step
