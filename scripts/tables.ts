@@ -4,11 +4,20 @@ import {
   Cached,
   type Claims,
   EntropyConstrained,
+  Fallback,
   FileLog,
+  Focused,
+  Mapped,
+  Mirrored,
+  Observed,
   PersistentAgent,
+  ReadOnly,
   RedisAgent,
+  Retrying,
   SqlAgent,
   StreamAgent,
+  Tenant,
+  Transactional,
   VectorAgent,
   VolatileAgent
 } from "dgents"
@@ -28,6 +37,25 @@ const pglite = { claims: PgliteDriver.claims({ directory: "data" }) }
 
 const redis = { claims: IoredisDriver.claims }
 const files = { claims: FileLog.claims() }
+
+const kept = { history: { bounded: 20 } } as const
+const shared = SqlAgent.claims(postgres, full)
+
+/** Those that promise what the agent below does, in one row. */
+const alike = (
+  combinators: Readonly<Record<string, { readonly claims: (below: Claims.Claims) => Claims.Claims }>>
+): ReadonlyArray<Row> => {
+  const byClaims = Map.groupBy(Object.entries(combinators), ([, { claims }]) => JSON.stringify(claims(sqlite)))
+  return Array.from(byClaims.values(), (group) => {
+    const names = group.map(([name]) => `\`${name}\``).join(", ")
+    const [first] = group
+    return [
+      `${names} over \`SqlAgent\``,
+      "where the agent below has it",
+      first === undefined ? sqlite : first[1].claims(sqlite)
+    ]
+  })
+}
 
 const rows: ReadonlyArray<Row> = [
   ["`VolatileAgent`", "memory", VolatileAgent.claims(full)],
@@ -51,7 +79,17 @@ const rows: ReadonlyArray<Row> = [
   ["`StreamAgent` on SQLite", "events, a row each", StreamAgent.claims(driver)],
   ["`VectorAgent`", "any family; here SQLite", VectorAgent.claims(sqlite)],
   ["`Cached(SqlAgent)`", "any agent before any agent", Cached.claims(sqlite)],
-  ["`EntropyConstrained(SqlAgent)`", "any agent, within a budget", EntropyConstrained.claims(sqlite)]
+  ["`Cached(SqlAgent)`, writing behind", "the same, stored later", Cached.claims(sqlite, { write: { behind: {} } })],
+  [
+    "`Focused(SqlAgent)`",
+    "a part of another state",
+    Focused.claims(sqlite),
+    Focused.claims(SqlAgent.claims(driver, kept))
+  ],
+  ["`Fallback(Postgres, SQLite)`", "the first, or the second while it is away", Fallback.claims(shared, sqlite)],
+  ["`Mirrored(Postgres, SQLite)`", "the first, and copies", Mirrored.claims(shared, [sqlite])],
+  ["`Mirrored`, reading what a quorum has", "the same", Mirrored.claims(shared, [sqlite], { read: "quorum" })],
+  ...alike({ EntropyConstrained, Mapped, Observed, ReadOnly, Retrying, Tenant, Transactional })
 ]
 
 const survives: Record<Claims.Durability, string> = {
@@ -73,6 +111,7 @@ const sharing = (all: ReadonlyArray<Claims.Claims>): string =>
 const history = (name: string, all: ReadonlyArray<Claims.Claims>): string => {
   if (name.includes("StreamAgent")) return "all, until it is compacted"
   if (all.every((claims) => claims.history === "none")) return "none"
+  if (all.every((claims) => claims.history === "some")) return "some"
   const some = all.some((claims) => claims.history === "some") ? ", as many as fit an age or a size" : ""
   return `none, the last n${some}, or all`
 }

@@ -41,3 +41,33 @@ bench(
     return { ours: (i) => cached.save(next(i)), raw: (i) => other.save(next(i)) }
   })
 )
+
+bench(
+  "cached/load 1 KB over SQLite, refreshed behind each load, against a load from SQLite",
+  Effect.gen(function* () {
+    const agent = yield* stored
+    const cached = yield* Cached.make(agent, { ttl: 0, staleWhileRevalidate: "1 hour" })
+    return { ours: () => cached.load, raw: () => agent.load }
+  })
+)
+
+bench(
+  "cached/save 1 KB behind SQLite, against a save to memory",
+  Effect.gen(function* () {
+    const cached = yield* Cached.make(yield* stored, { write: { behind: {} } })
+    const volatile = yield* VolatileAgent.make({ name: "thread", schema: Conversation })
+    const next = conversations(1_000)
+    return { ours: (i) => cached.save(next(i)), raw: (i) => volatile.save(next(i)) }
+  })
+)
+
+bench(
+  "cached/load 1 KB again from a family over memory, against a load of a key from memory",
+  Effect.gen(function* () {
+    const below = yield* VolatileAgent.family({ name: "threads", schema: Conversation })
+    yield* below.at("a").save(conversation(1_000))
+    const cached = (yield* Cached.family(below)).at("a")
+    const volatile = below.at("a")
+    return { ours: () => cached.load, raw: () => volatile.load }
+  })
+)

@@ -2,10 +2,8 @@ import { expect, expectTypeOf, it } from "@effect/vitest"
 import { Cached, DataAgent, Revision, StateError, VolatileAgent } from "dgents"
 import { Deferred, Effect, Exit, Fiber, Logger, Option, Queue, References, type Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { settle, unavailable, withRegister } from "./cached/support.ts"
 import { backend, Counter, countingCodec } from "./support.ts"
-
-/** Lets every other fiber run until it waits for something. */
-const settle = Effect.forEach(Array.from({ length: 50 }), () => Effect.yieldNow, { discard: true })
 
 const setUp = (options?: Cached.Options<Counter, never, Scope.Scope> & { readonly initial?: Counter }) =>
   Effect.gen(function* () {
@@ -27,25 +25,6 @@ const broken = DataAgent.fromRegister({
     remove: Effect.fail(unavailable("remove"))
   }
 })
-
-function unavailable(operation: string) {
-  return new StateError.StorageUnavailable({ agent: "broken", operation, reason: "it is down", retryable: true })
-}
-
-const withRegister = <S>(
-  agent: DataAgent.DataAgent<S>,
-  replace: (register: DataAgent.Internals<S>["register"]) => Partial<DataAgent.Internals<S>["register"]>
-) =>
-  DataAgent.wrap(agent, (register) => ({
-    read: register.read,
-    write: register.write,
-    remove: register.remove,
-    history: register.history,
-    at: register.at,
-    asOf: register.asOf,
-    changes: register.changes,
-    ...replace(register)
-  }))
 
 it.effect("a hit does not touch the backend", () =>
   Effect.gen(function* () {
@@ -640,17 +619,12 @@ it.effect("claims are the backend's, within one process", () =>
 
 it("types are inferred from the backend and from how the cache is made", () => {
   const make = (agent: DataAgent.DataAgent<Counter>, failing: Effect.Effect<never, "e", "r">) => {
-    expectTypeOf(Cached.make(agent)).toEqualTypeOf<Effect.Effect<DataAgent.DataAgent<Counter>, never, Scope.Scope>>()
-    expectTypeOf(agent.pipe(Cached.make({ ttl: "1 minute" }))).toEqualTypeOf<
-      Effect.Effect<DataAgent.DataAgent<Counter>, never, Scope.Scope>
-    >()
+    type Opening<E, R = Scope.Scope> = Effect.Effect<Cached.Cached<Counter>, E | StateError.StorageUnavailable, R>
+    expectTypeOf(Cached.make(agent)).toEqualTypeOf<Opening<never>>()
+    expectTypeOf(agent.pipe(Cached.make({ ttl: "1 minute" }))).toEqualTypeOf<Opening<never>>()
     const volatile = Cached.make(agent, { cache: (schema) => VolatileAgent.make({ name: "cache", schema }) })
-    expectTypeOf(volatile).toEqualTypeOf<
-      Effect.Effect<DataAgent.DataAgent<Counter>, VolatileAgent.OpenError, Scope.Scope>
-    >()
-    expectTypeOf(Cached.make(agent, { cache: () => failing })).toEqualTypeOf<
-      Effect.Effect<DataAgent.DataAgent<Counter>, "e", Scope.Scope | "r">
-    >()
+    expectTypeOf(volatile).toEqualTypeOf<Opening<VolatileAgent.OpenError>>()
+    expectTypeOf(Cached.make(agent, { cache: () => failing })).toEqualTypeOf<Opening<"e", Scope.Scope | "r">>()
   }
   expect(make).toBeTypeOf("function")
   expectTypeOf(Cached.Entry(Counter)).toEqualTypeOf<Schema.Codec<Cached.Entry<Counter>, unknown>>()

@@ -1,0 +1,150 @@
+import { Effect, Option, Stream } from "effect"
+import type { Claims } from "../../agents/Claims.ts"
+import * as DataAgent from "../../agents/DataAgent.ts"
+import * as Family from "../../agents/Family.ts"
+import * as Lifetime from "../../agents/internal/lifetime.ts"
+import type { StateRegister } from "../../agents/internal/stateRegister.ts"
+import { AgentClosed } from "../../agents/StateError.ts"
+import type { Cells } from "./Cells.ts"
+
+/** A family whose agents are the cells of its keys. */
+export const overCells = <S>(
+  backend: Family.Family<S>,
+  cells: Cells<S>,
+  lifetime: Lifetime.Lifetime,
+  claims: Claims,
+  isBehind: boolean
+): Family.Family<S> => {
+  const { codec, name, query } = backend
+  const open = <A, E>(run: () => Effect.Effect<A, E>): Effect.Effect<A, E | AgentClosed> =>
+    Effect.suspend(
+      (): Effect.Effect<A, E | AgentClosed> =>
+        lifetime.isClosed() ? Effect.fail(new AgentClosed({ agent: name })) : run()
+    )
+  const at = (key: string): DataAgent.DataAgent<S> =>
+    DataAgent.wrap(
+      backend.at(key),
+      (below) => {
+        const register = isBehind ? new InCell(cells, key) : new Through(cells, key, below)
+        return key.isWellFormed() ? Lifetime.guard(register, { agent: name, key }, lifetime) : below
+      },
+      claims
+    )
+  const members = {
+    name,
+    codec,
+    claims,
+    at,
+    loadMany: (keys: Iterable<string>) =>
+      Effect.map(
+        Effect.forEach(
+          new Set(keys),
+          (key) =>
+            Effect.map(
+              DataAgent.loadOption(at(key)),
+              Option.map((state) => [key, state] as const)
+            ),
+          { concurrency: 32 }
+        ),
+        (found) => new Map(found.flatMap(Option.toArray))
+      )
+  }
+  if (isBehind)
+    return Family.fromAgents<S>({
+      ...members,
+      keys: (options = {}) =>
+        Stream.unwrap(
+          open(() =>
+            Effect.sync(() => {
+              // What waits is stored, though not yet in the backend.
+              const { prefix = "" } = options
+              const waiting = new Set(cells.waiting.filter((key) => key.startsWith(prefix)))
+              const stored = Stream.filter(backend.keys(options), (key) => !waiting.has(key))
+              return Stream.concat(Stream.fromIterable(waiting), stored)
+            })
+          )
+        )
+    })
+  return Family.fromAgents<S>({
+    ...members,
+    keys: (options) => Stream.unwrap(open(() => Effect.sync(() => backend.keys(options)))),
+    saveMany: (states) =>
+      open(() => {
+        const all = new Map(states)
+        return cells.writeMany(new Set(all.keys()), backend.saveMany(all))
+      }),
+    deleteMany: (keys) =>
+      open(() => {
+        const all = new Set(keys)
+        return cells.writeMany(all, backend.deleteMany(all))
+      }),
+    query: query === undefined ? undefined : (plan) => open(() => query(plan))
+  })
+}
+
+/** What is cached is asked of the cell of the key, and the rest of the backend. */
+class Through<in out S> implements StateRegister<S> {
+  readonly #cells: Cells<S>
+  readonly #key: string
+  readonly #below: StateRegister<S>
+  readonly read: StateRegister<S>["read"]
+
+  constructor(cells: Cells<S>, key: string, below: StateRegister<S>) {
+    this.#cells = cells
+    this.#key = key
+    this.#below = below
+    this.read = cells.use(key, ({ register }) => register.read)
+  }
+
+  get remove() {
+    return this.#cells.hold(this.#key, ({ register }) => register.remove)
+  }
+
+  get changes() {
+    return this.#below.changes
+  }
+
+  readonly write: StateRegister<S>["write"] = (draft, expected) =>
+    this.#cells.hold(this.#key, ({ register }) => register.write(draft, expected))
+
+  readonly history: StateRegister<S>["history"] = (options) => this.#below.history(options)
+
+  readonly at: StateRegister<S>["at"] = (revision) => this.#below.at(revision)
+
+  readonly asOf: StateRegister<S>["asOf"] = (time) => this.#below.asOf(time)
+}
+
+/** All that there is to know of a key is in its cell, which has to stay for as long as somebody asks. */
+class InCell<in out S> implements StateRegister<S> {
+  readonly #cells: Cells<S>
+  readonly #key: string
+  readonly read: StateRegister<S>["read"]
+
+  constructor(cells: Cells<S>, key: string) {
+    this.#cells = cells
+    this.#key = key
+    this.read = this.#held((register) => register.read)
+  }
+
+  get remove() {
+    return this.#held((register) => register.remove)
+  }
+
+  get changes() {
+    return Stream.unwrap(Effect.map(this.#cells.holdScoped(this.#key), ({ register }) => register.changes))
+  }
+
+  readonly write: StateRegister<S>["write"] = (draft, expected) =>
+    this.#held((register) => register.write(draft, expected))
+
+  readonly history: StateRegister<S>["history"] = (options) =>
+    Stream.unwrap(this.#held((register) => Effect.succeed(register.history(options))))
+
+  readonly at: StateRegister<S>["at"] = (revision) => this.#held((register) => register.at(revision))
+
+  readonly asOf: StateRegister<S>["asOf"] = (time) => this.#held((register) => register.asOf(time))
+
+  #held<A, E>(f: (register: StateRegister<S>) => Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return this.#cells.hold(this.#key, ({ register }) => f(register))
+  }
+}
