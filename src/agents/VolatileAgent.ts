@@ -12,16 +12,23 @@ import { byteLength, type Codec, toCodec } from "../schema/Codec.ts"
 import { type Claims, type ExactHistory, historyLength } from "./Claims.ts"
 import * as DataAgent from "./DataAgent.ts"
 import * as Family from "./Family.ts"
-import { Hub } from "./internal/hub.ts"
+import { type Announcer, Hub } from "./internal/hub.ts"
 import * as KeyedLock from "./internal/keyedLock.ts"
 import * as Lifetime from "./internal/lifetime.ts"
 import { memoryMember } from "./internal/memoryStorage.ts"
 import { bytes, check, count, exactHistory, optional, schema, text } from "./internal/options.ts"
 import { type Owned, own } from "./internal/owned.ts"
-import { type Draft, invalid, overwrite, type StateRegister, type Where } from "./internal/stateRegister.ts"
+import {
+  type Draft,
+  invalid,
+  overwrite,
+  type Saving,
+  type StateRegister,
+  type Where
+} from "./internal/stateRegister.ts"
 import * as Register from "./Register.ts"
 import * as Revision from "./Revision.ts"
-import { StateCorrupt, type StateInvalid, type StorageUnavailable } from "./StateError.ts"
+import { type RevisionConflict, StateCorrupt, type StateInvalid, type StorageUnavailable } from "./StateError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Options
@@ -146,55 +153,21 @@ class Memory<in out S> {
   }
 
   at(key: string, where: Where, codec = this.#codec): StateRegister<S> {
-    const announcer = this.#hub.at(key)
-    const cells = this.#cells
-    const hand = (kept: Revision.Revisioned<Owned<S>>) => this.#hand(where, kept)
-    const read = Effect.suspend(() => {
-      const kept = this.#use(key)?.revisions.at(-1)
-      return kept === undefined ? Effect.succeed(Option.none()) : Effect.map(hand(kept), Option.some)
-    })
-    const member = () =>
-      memoryMember<S>({
-        place: this,
-        key,
-        codec,
-        where,
-        read,
-        revision: () => this.#revision(key),
-        save: (state, savedAt, bytes) => this.#commit(key, where, state, savedAt, bytes, "any"),
-        remove: () => this.#remove(key)
-      })
-    return {
-      entries: "states",
-      get member() {
-        return member()
-      },
-      read,
-      write: (draft, expected) => this.#write(key, where, draft, expected),
-      remove: Effect.sync(() => this.#remove(key)),
-      history: ({ before, limit } = {}) =>
-        Stream.suspend(() => {
-          const all = [...(this.#cells.get(key)?.revisions ?? [])].reverse()
-          const older = before === undefined ? all : all.filter((kept) => kept.revision < before)
-          return Stream.mapEffect(Stream.fromIterable(older.slice(0, Math.max(0, limit ?? older.length))), hand)
-        }),
-      at: (revision) =>
-        Effect.suspend(() => {
-          const kept = this.#cells.get(key)?.revisions.find((kept) => kept.revision === revision)
-          return kept === undefined ? Effect.succeed(Option.none()) : Effect.map(hand(kept), Option.some)
-        }),
-      asOf: (time) =>
-        Effect.suspend(() => {
-          const kept = this.#cells.get(key)?.revisions.findLast(({ savedAt }) => savedAt <= time)
-          return kept === undefined ? Effect.succeed(Option.none()) : Effect.map(hand(kept), Option.some)
-        }),
-      get changes() {
-        const current = Effect.sync(() => Option.fromUndefinedOr(cells.get(key)?.revisions.at(-1)))
-        return Stream.mapEffect(announcer.changes(current), (change) =>
-          change._tag === "Deleted" ? Effect.succeed(change) : Effect.map(hand(change), Revision.saved)
-        )
-      }
-    }
+    return new InMemory(this, key, where, codec)
+  }
+
+  announcer(key: string): Announcer<Owned<S>> {
+    return this.#hub.at(key)
+  }
+
+  /** Oldest first. */
+  revisions(key: string): ReadonlyArray<Revision.Revisioned<Owned<S>>> {
+    return this.#cells.get(key)?.revisions ?? []
+  }
+
+  /** The current state, which is used by that. */
+  current(key: string): Revision.Revisioned<Owned<S>> | undefined {
+    return this.#use(key)?.revisions.at(-1)
   }
 
   store(): Family.StateStore<S> {
@@ -215,7 +188,7 @@ class Memory<in out S> {
       writeMany: (drafts) => Effect.forEach(drafts, ([key, draft]) => overwrite(at(key), draft), { discard: true }),
       removeMany: (keys) =>
         Effect.sync(() => {
-          for (const key of keys) this.#remove(key)
+          for (const key of keys) this.remove(key)
         })
     }
   }
@@ -238,31 +211,31 @@ class Memory<in out S> {
     return this.#maxBytes !== undefined || this.#maxKeys !== Number.POSITIVE_INFINITY
   }
 
-  #hand(where: Where, kept: Revision.Revisioned<Owned<S>>) {
-    return Effect.mapBoth(kept.state.get, {
-      onSuccess: (state): Revision.Revisioned<S> => ({ state, revision: kept.revision, savedAt: kept.savedAt }),
-      onFailure: (error) => new StateCorrupt({ ...where, location: "memory", reason: error.reason })
-    })
-  }
-
-  #write(key: string, where: Where, draft: Draft<S>, expected: Revision.Expected) {
+  write(key: string, where: Where, draft: Draft<S>, expected: Revision.Expected): Saving {
     const size = this.#maxBytes === undefined ? Effect.succeed(0) : Effect.map(draft.payload(this.#codec), byteLength)
     return Effect.flatMap(size, (bytes) =>
       Effect.flatMap(
         Effect.mapError(own(this.#codec, draft.state), (error) => invalid(where, error)),
         // From the comparison to the insertion nothing yields, which is what makes the step atomic.
-        (owned) => Effect.suspend(() => this.#commit(key, where, owned, draft.savedAt, bytes, expected))
+        (owned) => Effect.suspend(() => this.commit(key, where, owned, draft.savedAt, bytes, expected))
       )
     )
   }
 
-  #revision(key: string): Revision.Revision {
-    return this.#cells.get(key)?.revisions.at(-1)?.revision ?? Revision.absent
+  revision(key: string): Revision.Revision {
+    return this.revisions(key).at(-1)?.revision ?? Revision.absent
   }
 
-  #commit(key: string, where: Where, state: Owned<S>, savedAt: number, bytes: number, expected: Revision.Expected) {
+  commit(
+    key: string,
+    where: Where,
+    state: Owned<S>,
+    savedAt: number,
+    bytes: number,
+    expected: Revision.Expected
+  ): Exit.Exit<Revision.Revision, RevisionConflict> {
     const cell = this.#cells.get(key)
-    const actual = this.#revision(key)
+    const actual = this.revision(key)
     const revision = Revision.make((cell === undefined ? this.#floor : actual) + 1)
     return Exit.map(Register.check(where, expected, actual), () => {
       const revisions = cell?.revisions ?? []
@@ -282,11 +255,11 @@ class Memory<in out S> {
     const over = () => this.#cells.size > this.#maxKeys || this.#bytes > (this.#maxBytes ?? Number.POSITIVE_INFINITY)
     for (const key of this.#cells.keys()) {
       if (!over() || this.#cells.size <= 1) return
-      this.#remove(key)
+      this.remove(key)
     }
   }
 
-  #remove(key: string): Option.Option<Revision.Revision> {
+  remove(key: string): Option.Option<Revision.Revision> {
     const cell = this.#cells.get(key)
     const revision = cell?.revisions.at(-1)?.revision
     if (cell === undefined || revision === undefined) return Option.none()
@@ -295,5 +268,85 @@ class Memory<in out S> {
     this.#floor = Math.max(this.#floor, revision)
     this.#hub.publish(key, Revision.deleted(revision))
     return Option.some(revision)
+  }
+}
+
+// Members on the prototype: the register of a key is made for each use of the key, and kept with each key that is cached.
+class InMemory<in out S> implements StateRegister<S> {
+  readonly entries = "states"
+  readonly #memory: Memory<S>
+  readonly #key: string
+  readonly #where: Where
+  readonly #codec: Codec<S>
+
+  constructor(memory: Memory<S>, key: string, where: Where, codec: Codec<S>) {
+    this.#memory = memory
+    this.#key = key
+    this.#where = where
+    this.#codec = codec
+  }
+
+  get read(): StateRegister<S>["read"] {
+    return this.#found(() => this.#memory.current(this.#key))
+  }
+
+  write(draft: Draft<S>, expected: Revision.Expected): Saving {
+    return this.#memory.write(this.#key, this.#where, draft, expected)
+  }
+
+  get remove(): StateRegister<S>["remove"] {
+    return Effect.sync(() => this.#memory.remove(this.#key))
+  }
+
+  history({ before, limit }: Revision.HistoryOptions = {}): ReturnType<StateRegister<S>["history"]> {
+    return Stream.suspend(() => {
+      const all = this.#memory.revisions(this.#key).toReversed()
+      const older = before === undefined ? all : all.filter((kept) => kept.revision < before)
+      const shown = older.slice(0, Math.max(0, limit ?? older.length))
+      return Stream.mapEffect(Stream.fromIterable(shown), (kept) => this.#hand(kept))
+    })
+  }
+
+  at(revision: Revision.Revision): StateRegister<S>["read"] {
+    return this.#found(() => this.#memory.revisions(this.#key).find((kept) => kept.revision === revision))
+  }
+
+  asOf(time: number): StateRegister<S>["read"] {
+    return this.#found(() => this.#memory.revisions(this.#key).findLast(({ savedAt }) => savedAt <= time))
+  }
+
+  get changes(): StateRegister<S>["changes"] {
+    const current = Effect.sync(() => Option.fromUndefinedOr(this.#memory.revisions(this.#key).at(-1)))
+    return Stream.mapEffect(this.#memory.announcer(this.#key).changes(current), (change) =>
+      change._tag === "Deleted" ? Effect.succeed(change) : Effect.map(this.#hand(change), Revision.saved)
+    )
+  }
+
+  get member(): StateRegister<S>["member"] {
+    const [memory, key, where] = [this.#memory, this.#key, this.#where]
+    return memoryMember<S>({
+      place: memory,
+      key,
+      codec: this.#codec,
+      where,
+      read: this.read,
+      revision: () => memory.revision(key),
+      save: (state, savedAt, bytes) => memory.commit(key, where, state, savedAt, bytes, "any"),
+      remove: () => memory.remove(key)
+    })
+  }
+
+  #found(find: () => Revision.Revisioned<Owned<S>> | undefined): StateRegister<S>["read"] {
+    return Effect.suspend(() => {
+      const kept = find()
+      return kept === undefined ? Effect.succeed(Option.none()) : Effect.map(this.#hand(kept), Option.some)
+    })
+  }
+
+  #hand(kept: Revision.Revisioned<Owned<S>>): Effect.Effect<Revision.Revisioned<S>, StateCorrupt> {
+    return Effect.mapBoth(kept.state.get, {
+      onSuccess: (state): Revision.Revisioned<S> => ({ state, revision: kept.revision, savedAt: kept.savedAt }),
+      onFailure: (error) => new StateCorrupt({ ...this.#where, location: "memory", reason: error.reason })
+    })
   }
 }

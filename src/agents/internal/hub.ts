@@ -42,11 +42,7 @@ export class Hub<C> {
 
   /** The part of the hub that serves one key. */
   at(key: string): Announcer<C> {
-    return {
-      publish: (change) => this.publish(key, change),
-      listening: () => this.listening(key),
-      changes: (current) => this.changes(key, current)
-    }
+    return new Part(this, key)
   }
 
   /**
@@ -91,5 +87,28 @@ export class Hub<C> {
     const queues = this.#queues.get(key)
     queues?.delete(queue)
     if (queues?.size === 0) this.#queues.delete(key)
+  }
+}
+
+// Members on the prototype: one is made for each use of a key.
+class Part<C> implements Announcer<C> {
+  readonly #hub: Hub<C>
+  readonly #key: string
+
+  constructor(hub: Hub<C>, key: string) {
+    this.#hub = hub
+    this.#key = key
+  }
+
+  publish(change: Change<C>): void {
+    this.#hub.publish(this.#key, change)
+  }
+
+  listening(): boolean {
+    return this.#hub.listening(this.#key)
+  }
+
+  changes(current: Effect.Effect<Option.Option<Revisioned<C>>, ReadError>): Stream.Stream<Change<C>, ReadError> {
+    return this.#hub.changes(this.#key, current)
   }
 }

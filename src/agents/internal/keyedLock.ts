@@ -46,42 +46,53 @@ export class KeyedLock {
   }
 
   at(key: string): Lock {
-    const using = <A, E, R>(effect: Effect.Effect<A, E, R>, isUsers: boolean): Effect.Effect<A, E, R> =>
-      Effect.flatMap(HeldLocks, (outer) =>
-        Effect.uninterruptibleMask((restore) => {
-          const { entry, semaphore } = this.#enter(key)
-          const leave = Effect.sync(() => this.#leave(entry))
-          const endless = isEndless(outer, entry)
-          if (endless !== undefined) return Effect.ensuring(this.#refuse(key, endless), leave)
-          const inside = isUsers ? marked(effect, entry, outer) : effect
-          if (outer === undefined) return Effect.ensuring(restore(semaphore.withPermits(1)(inside)), leave)
-          const got = awaiting(outer, entry)
-          const held = semaphore.withPermits(1)(Effect.andThen(got, inside))
-          return Effect.ensuring(restore(held), Effect.andThen(got, leave))
-        })
-      )
-    return {
-      hold: (effect) =>
-        Effect.uninterruptibleMask((restore) =>
-          this.#entries.has(key)
-            ? restore(using(effect, false))
-            : Effect.ensuring(restore(effect), this.#release([this.#take(key)]))
-        ),
-      holdNow: (begin, otherwise) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.callback((resume) => {
-            if (this.#entries.has(key)) return resume(restore(using(Effect.suspend(otherwise), false)))
-            const entry = this.#take(key)
-            const answer = (done: ReturnType<typeof otherwise>) => resume(this.#released(entry, done))
-            try {
-              if (!begin(answer)) answer(restore(Effect.suspend(otherwise)))
-            } catch (defect) {
-              answer(Exit.die(defect))
-            }
-          })
-        ),
-      holdForUser: (effect) => using(effect, true)
-    }
+    return new LockOf(this, key)
+  }
+
+  /** As `hold` of a lock. */
+  hold<A, E, R>(key: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.uninterruptibleMask((restore) =>
+      this.#entries.has(key)
+        ? restore(this.using(key, effect, false))
+        : Effect.ensuring(restore(effect), this.#release([this.#take(key)]))
+    )
+  }
+
+  /** As `holdNow` of a lock. */
+  holdNow<A, E>(
+    key: string,
+    begin: (answer: (done: Effect.Effect<A, E>) => void) => boolean,
+    otherwise: () => Effect.Effect<A, E>
+  ): Effect.Effect<A, E> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.callback((resume) => {
+        if (this.#entries.has(key)) return resume(restore(this.using(key, Effect.suspend(otherwise), false)))
+        const entry = this.#take(key)
+        const answer = (done: Effect.Effect<A, E>) => resume(this.#released(entry, done))
+        try {
+          if (!begin(answer)) answer(restore(Effect.suspend(otherwise)))
+        } catch (defect) {
+          answer(Exit.die(defect))
+        }
+      })
+    )
+  }
+
+  /** Waits for a lock; `isUsers`: for an effect of the user, which is told what it holds. */
+  using<A, E, R>(key: string, effect: Effect.Effect<A, E, R>, isUsers: boolean): Effect.Effect<A, E, R> {
+    return Effect.flatMap(HeldLocks, (outer) =>
+      Effect.uninterruptibleMask((restore) => {
+        const { entry, semaphore } = this.#enter(key)
+        const leave = Effect.sync(() => this.#leave(entry))
+        const endless = isEndless(outer, entry)
+        if (endless !== undefined) return Effect.ensuring(this.#refuse(key, endless), leave)
+        const inside = isUsers ? marked(effect, entry, outer) : effect
+        if (outer === undefined) return Effect.ensuring(restore(semaphore.withPermits(1)(inside)), leave)
+        const got = awaiting(outer, entry)
+        const held = semaphore.withPermits(1)(Effect.andThen(got, inside))
+        return Effect.ensuring(restore(held), Effect.andThen(got, leave))
+      })
+    )
   }
 
   /** Holds the locks of many keys, taken in one order by everybody so that two batches never wait for each other. */
@@ -170,5 +181,31 @@ export class KeyedLock {
 
   #leave(entry: Entry): void {
     if (--entry.users === 0) this.#entries.delete(entry.key)
+  }
+}
+
+// Members on the prototype: one is made for each use of a key.
+class LockOf implements Lock {
+  readonly #locks: KeyedLock
+  readonly #key: string
+
+  constructor(locks: KeyedLock, key: string) {
+    this.#locks = locks
+    this.#key = key
+  }
+
+  hold<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return this.#locks.hold(this.#key, effect)
+  }
+
+  holdNow<A, E>(
+    begin: (answer: (done: Effect.Effect<A, E>) => void) => boolean,
+    otherwise: () => Effect.Effect<A, E>
+  ): Effect.Effect<A, E> {
+    return this.#locks.holdNow(this.#key, begin, otherwise)
+  }
+
+  holdForUser<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return this.#locks.using(this.#key, effect, true)
   }
 }

@@ -71,19 +71,25 @@ class Guarded<in out S> implements StateRegister<S> {
     return Stream.unwrap(this.#open(() => Effect.succeed(this.#register.changes)))
   }
 
-  readonly write: StateRegister<S>["write"] = (next, expected) => this.#open(() => this.#register.write(next, expected))
+  write(next: Draft<S>, expected: Expected): Saving {
+    return this.#open(() => this.#register.write(next, expected))
+  }
 
-  // On the prototype, so that a copy with another `write` has no `begin` that goes past it.
   begin(next: Draft<S>, expected: Expected, answer: (saving: Saving) => void): boolean {
     return !this.#lifetime.isClosed() && this.#register.begin?.(next, expected, answer) === true
   }
 
-  readonly history = (options: HistoryOptions) =>
-    Stream.unwrap(this.#open(() => Effect.succeed(this.#register.history(options))))
+  history(options: HistoryOptions): ReturnType<StateRegister<S>["history"]> {
+    return Stream.unwrap(this.#open(() => Effect.succeed(this.#register.history(options))))
+  }
 
-  readonly at = (revision: Revision) => this.#open(() => this.#register.at(revision))
+  at(revision: Revision): ReturnType<StateRegister<S>["at"]> {
+    return this.#open(() => this.#register.at(revision))
+  }
 
-  readonly asOf = (time: number) => this.#open(() => this.#register.asOf(time))
+  asOf(time: number): ReturnType<StateRegister<S>["asOf"]> {
+    return this.#open(() => this.#register.asOf(time))
+  }
 
   #open<A, E, R>(operation: () => Effect.Effect<A, E, R>): Effect.Effect<A, E | AgentClosed, R> {
     return Effect.suspend(

@@ -149,79 +149,113 @@ export const fromEntries = <S>(
   codec: Codec<S>,
   where: Where,
   announcer: Announcer<Payload>
-): StateRegister<S> => {
-  const decode = (entry: Entry) => decodeEntry(codec, where, entry)
-  const decodeOption = (
-    entry: Option.Option<Entry>
-  ): Effect.Effect<Option.Option<Revision.Revisioned<S>>, StateCorrupt> => {
-    if (Option.isNone(entry)) return nothing
-    const { revision, savedAt, state } = entry.value
-    return Effect.mapBothEager(codec.decode(state), {
-      onSuccess: (state) => Option.some({ state, revision, savedAt }),
-      onFailure: (error) => corrupt(where, revision, error)
+): StateRegister<S> => new Decoded(register, codec, where, announcer)
+
+// Members on the prototype: the register of a key is made for each use of the key, and kept with each key that is cached.
+class Decoded<in out S> implements StateRegister<S> {
+  readonly #register: Register
+  readonly #codec: Codec<S>
+  readonly #where: Where
+  readonly #announcer: Announcer<Payload>
+
+  constructor(register: Register, codec: Codec<S>, where: Where, announcer: Announcer<Payload>) {
+    this.#register = register
+    this.#codec = codec
+    this.#where = where
+    this.#announcer = announcer
+  }
+
+  get read(): StateRegister<S>["read"] {
+    return Effect.flatMap(this.#register.read, (entry) => this.#decodeOption(entry))
+  }
+
+  write(next: Draft<S>, expected: Revision.Expected): Saving {
+    return Effect.flatMap(next.payload(this.#codec), (state) => {
+      const entry: NewEntry = { state, savedAt: next.savedAt }
+      // Once it has begun, a write runs to its end: an interrupt finds it not begun or acknowledged.
+      return Effect.uninterruptible(this.#told(entry, this.#register.write(entry, expected)))
     })
   }
-  const entries: Entries = {
-    read: register.read,
-    history: (options) => register.history?.(options) ?? onlyCurrent(register.read, options)
+
+  begin(next: Draft<S>, expected: Revision.Expected, answer: (saving: Saving) => void): boolean {
+    if (this.#register.begin === undefined) return false
+    const state = next.payloadNow(this.#codec)
+    if (state === undefined) return false
+    const entry: NewEntry = { state, savedAt: next.savedAt }
+    return this.#register.begin(entry, expected, (saving) => answer(this.#told(entry, saving)))
   }
-  const history: StateRegister<S>["history"] = (options) => Stream.mapEffect(entries.history(options), decode)
-  const searched = (revision: Revision.Revision) =>
-    Stream.runHead(
-      Stream.filter(history({ before: Revision.make(revision + 1), limit: 1 }), (entry) => entry.revision === revision)
+
+  get remove(): StateRegister<S>["remove"] {
+    return Effect.uninterruptible(
+      Effect.map(this.#register.remove, (removed) => {
+        if (Option.isSome(removed)) this.#announcer.publish(Revision.deleted(removed.value))
+        return removed
+      })
     )
-  const told = (entry: NewEntry, saving: Saving): Saving =>
-    Effect.mapBothEager(saving, {
+  }
+
+  history(options: Revision.HistoryOptions): ReturnType<StateRegister<S>["history"]> {
+    return Stream.mapEffect(this.entries.history(options), (entry) => this.#decode(entry))
+  }
+
+  get entries(): Entries {
+    const register = this.#register
+    return {
+      read: register.read,
+      history: (options) => register.history?.(options) ?? onlyCurrent(register.read, options)
+    }
+  }
+
+  get member(): StateRegister<S>["member"] {
+    return this.#register.member
+  }
+
+  at(revision: Revision.Revision): ReturnType<StateRegister<S>["at"]> {
+    if (this.#register.at !== undefined)
+      return Effect.flatMap(this.#register.at(revision), (entry) => this.#decodeOption(entry))
+    const before = this.history({ before: Revision.make(revision + 1), limit: 1 })
+    return Stream.runHead(Stream.filter(before, (entry) => entry.revision === revision))
+  }
+
+  asOf(time: number): ReturnType<StateRegister<S>["asOf"]> {
+    return this.#register.asOf === undefined
+      ? Stream.runHead(Stream.filter(this.history({}), ({ savedAt }) => savedAt <= time))
+      : Effect.flatMap(this.#register.asOf(time), (entry) => this.#decodeOption(entry))
+  }
+
+  get changes(): StateRegister<S>["changes"] {
+    return Stream.mapEffect(
+      this.#register.changes ?? this.#announcer.changes(this.#register.read),
+      (change): Effect.Effect<Revision.Change<S>, StateCorrupt> =>
+        change._tag === "Deleted" ? Exit.succeed(change) : Effect.map(this.#decode(change), Revision.saved)
+    )
+  }
+
+  #decode(entry: Entry): Effect.Effect<Revision.Revisioned<S>, StateCorrupt> {
+    return decodeEntry(this.#codec, this.#where, entry)
+  }
+
+  #decodeOption(entry: Option.Option<Entry>): Effect.Effect<Option.Option<Revision.Revisioned<S>>, StateCorrupt> {
+    if (Option.isNone(entry)) return nothing
+    const { revision, savedAt, state } = entry.value
+    return Effect.mapBothEager(this.#codec.decode(state), {
+      onSuccess: (state) => Option.some({ state, revision, savedAt }),
+      onFailure: (error) => corrupt(this.#where, revision, error)
+    })
+  }
+
+  #told(entry: NewEntry, saving: Saving): Saving {
+    return Effect.mapBothEager(saving, {
       onSuccess: (revision) => {
-        if (announcer.listening()) announcer.publish(Revision.saved({ ...entry, revision }))
+        if (this.#announcer.listening()) this.#announcer.publish(Revision.saved({ ...entry, revision }))
         return revision
       },
       // A register need not know under which name and key it serves.
       onFailure: (error) =>
         error._tag === "RevisionConflict"
-          ? new RevisionConflict({ ...where, expected: error.expected, actual: error.actual })
+          ? new RevisionConflict({ ...this.#where, expected: error.expected, actual: error.actual })
           : error
     })
-  return {
-    read: Effect.flatMap(register.read, decodeOption),
-    write: (next, expected) =>
-      Effect.flatMap(next.payload(codec), (state) => {
-        const entry: NewEntry = { state, savedAt: next.savedAt }
-        // Once it has begun, a write runs to its end: an interrupt finds it not begun or acknowledged.
-        return Effect.uninterruptible(told(entry, register.write(entry, expected)))
-      }),
-    begin: (next, expected, answer) => {
-      const state = register.begin === undefined ? undefined : next.payloadNow(codec)
-      if (register.begin === undefined || state === undefined) return false
-      const entry: NewEntry = { state, savedAt: next.savedAt }
-      return register.begin(entry, expected, (saving) => answer(told(entry, saving)))
-    },
-    get remove() {
-      return Effect.uninterruptible(
-        Effect.map(register.remove, (removed) => {
-          if (Option.isSome(removed)) announcer.publish(Revision.deleted(removed.value))
-          return removed
-        })
-      )
-    },
-    history,
-    entries,
-    get member() {
-      return register.member
-    },
-    at: (revision) =>
-      register.at === undefined ? searched(revision) : Effect.flatMap(register.at(revision), decodeOption),
-    asOf: (time) =>
-      register.asOf === undefined
-        ? Stream.runHead(Stream.filter(history({}), ({ savedAt }) => savedAt <= time))
-        : Effect.flatMap(register.asOf(time), decodeOption),
-    get changes() {
-      return Stream.mapEffect(
-        register.changes ?? announcer.changes(register.read),
-        (change): Effect.Effect<Revision.Change<S>, StateCorrupt> =>
-          change._tag === "Deleted" ? Exit.succeed(change) : Effect.map(decode(change), Revision.saved)
-      )
-    }
   }
 }
 

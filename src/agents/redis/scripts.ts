@@ -120,7 +120,7 @@ return revision`
 const plain = `
 local call, pcall, match, format = redis.call, redis.pcall, string.match, string.format
 local function write(key, removed, expected, ending, state)
-  local line = pcall('GETRANGE', key, 0, 47)
+  local line = pcall('GETRANGE', key, 0, 159)
   local revision, since
   if line == '' then
     if expected ~= 'any' and expected ~= '0' then return -1 end
@@ -128,7 +128,7 @@ ${birth("removed")}
     revision = format('%.0f', revision)
     since = revision
   else
-    if type(line) == 'string' then revision, since = match(line, '^dgents1 (%d+) (%d+) ') end
+    if type(line) == 'string' then revision, since = match(line, '^dgents1 (%d+) (%d+) %S+ %S+ [tb]\\n') end
     if not revision then return '${foreign}' end
     if expected ~= 'any' and expected ~= revision then return -revision - 1 end
     revision = format('%.0f', revision + 1)

@@ -15,11 +15,11 @@ export const withRegister = <S>(
 ) =>
   DataAgent.wrap(agent, (register) => ({
     read: register.read,
-    write: register.write,
+    write: (draft, expected) => register.write(draft, expected),
     remove: register.remove,
-    history: register.history,
-    at: register.at,
-    asOf: register.asOf,
+    history: (options) => register.history(options),
+    at: (revision) => register.at(revision),
+    asOf: (time) => register.asOf(time),
     changes: register.changes,
     ...replace(register)
   }))
