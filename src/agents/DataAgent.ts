@@ -102,6 +102,8 @@ export interface Internals<in out S> {
   readonly register: StateRegister<S>
   readonly lock: KeyedLock.Lock
   readonly initial: Owned<S> | undefined
+  /** Whether it depends on the running fiber which state it is: what holds states by key must not hold such ones. */
+  readonly isPerFiber?: boolean | undefined
 }
 
 /** The state type of an agent. */

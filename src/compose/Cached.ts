@@ -37,6 +37,7 @@ import { Entry, trusted } from "./cached/Entry.ts"
 import type { Figures } from "./cached/Figures.ts"
 import { overCells } from "./cached/family.ts"
 import { behindOf, checkPolicy, type Policy } from "./cached/Policy.ts"
+import { refusePerFiber } from "./internal/perFiber.ts"
 
 export type { BehindOptions, Failure, Policy } from "./cached/Policy.ts"
 export { Entry, type Figures }
@@ -113,6 +114,7 @@ export const make: {
   <S, E = never, R = never>(backend: DataAgent.DataAgent<S>, options: Options<S, E, R> = {}) =>
     Effect.gen(function* () {
       yield* checkPolicy(backend.name, options)
+      yield* refusePerFiber(backend, "Cached")
       const { schema } = backend.codec
       const cache =
         options.cache === undefined
@@ -146,6 +148,7 @@ export const family: {
   <S, E = never, R = never>(backend: Family.Family<S>, options: FamilyOptions<S, E, R> = {}) =>
     Effect.gen(function* () {
       const { maxBytes, maxKeys = 10_000 } = options
+      yield* refusePerFiber(backend.at(""), "Cached")
       yield* checkPolicy(backend.name, options, { maxKeys: optional(count), maxBytes: optional(bytes) })
       const { schema } = backend.codec
       const defaults = { name: `cache of ${backend.name}`, schema: trusted(schema), maxBytes }

@@ -29,6 +29,7 @@ import { Link, type Status } from "./fallback/Link.ts"
 import type { Merge } from "./fallback/Parts.ts"
 import { Standby } from "./fallback/Standby.ts"
 import { Cells } from "./internal/cells.ts"
+import { refusePerFiber } from "./internal/perFiber.ts"
 
 export { type Merge, Standby, type Status }
 
@@ -126,6 +127,7 @@ export const make: {
   ): Effect.Effect<Fallback<S>, E | StorageUnavailable, R | Scope.Scope>
 } = Function.dual(2, <S, E, R>(first: DataAgent.DataAgent<S>, options: Options<S, E, R>) =>
   Effect.gen(function* () {
+    yield* refusePerFiber(first, "Fallback")
     const where: Where = { agent: first.name, key: first.key }
     const second = yield* options.second(Standby(first.codec.schema))
     yield* checked(first.name, first.claims, second.claims, options)
@@ -151,6 +153,7 @@ export const family: {
 } = Function.dual(2, <S, E, R>(first: Family.Family<S>, options: FamilyOptions<S, E, R>) =>
   Effect.gen(function* () {
     const { codec, name } = first
+    yield* refusePerFiber(first.at(""), "Fallback")
     const second = yield* options.second(Standby(codec.schema))
     yield* checked(name, first.claims, second.claims, options)
     const link = yield* linkOf(name, options)

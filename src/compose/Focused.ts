@@ -112,6 +112,7 @@ const focused = <S, A>(self: DataAgent.DataAgent<S>, part: Part<S, A>): DataAgen
   return DataAgent.fromInternals(where, part.codec, claims(self.claims), {
     register: new FocusedRegister(where, self.internals, part),
     lock,
+    isPerFiber: self.internals.isPerFiber,
     initial: initial === undefined || !mayHold(initial.get, part) ? undefined : { get: found(initial.get, part) }
   })
 }

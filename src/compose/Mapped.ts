@@ -102,6 +102,7 @@ const over = <S, A>(self: DataAgent.DataAgent<S>, iso: Optic.Iso<S, A>, codec: C
   return DataAgent.fromInternals({ agent: self.name, key: self.key }, codec, claims(self.claims), {
     register,
     lock,
+    isPerFiber: self.internals.isPerFiber,
     initial: initial === undefined ? undefined : { get: Effect.map(initial.get, iso.get) }
   })
 }

@@ -27,6 +27,7 @@ import type { StateRegister, Where } from "../agents/internal/stateRegister.ts"
 import type { ReadError, StorageUnavailable } from "../agents/StateError.ts"
 import { Cells } from "./internal/cells.ts"
 import { over } from "./internal/over.ts"
+import { refusePerFiber } from "./internal/perFiber.ts"
 import { Copy } from "./mirrored/Copy.ts"
 import { Follower } from "./mirrored/Follower.ts"
 import { Mirror } from "./mirrored/Mirror.ts"
@@ -126,6 +127,7 @@ export const make: {
   ): Effect.Effect<Mirrored<S>, E | StorageUnavailable, R | Scope.Scope>
 } = Function.dual(2, <S, E, R>(leader: DataAgent.DataAgent<S>, options: Options<S, E, R>) =>
   Effect.gen(function* () {
+    yield* refusePerFiber(leader, "Mirrored")
     const where: Where = { agent: leader.name, key: leader.key }
     const { needed, read } = yield* checkOptions(leader.name, options)
     const schema = Copy(leader.codec.schema)
@@ -158,6 +160,7 @@ export const family: {
 } = Function.dual(2, <S, E, R>(leader: Family.Family<S>, options: FamilyOptions<S, E, R>) =>
   Effect.gen(function* () {
     const { name } = leader
+    yield* refusePerFiber(leader.at(""), "Mirrored")
     const { needed, read } = yield* checkOptions(name, options)
     const schema = Copy(leader.codec.schema)
     const families = yield* Effect.forEach(options.followers, (open) => open(schema))

@@ -124,7 +124,8 @@ const under = <S>(self: Family.Family<S>, whose: Whose): Family.Family<S> => {
         }
       },
       lock: lockOf((tenant) => below(tenant).lock, whose),
-      initial: self.at(key).internals.initial
+      initial: self.at(key).internals.initial,
+      isPerFiber: true
     })
   }
 

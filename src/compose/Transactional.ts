@@ -50,6 +50,7 @@ const taking = <S>(
   return DataAgent.fromInternals({ agent: self.name, key: self.key }, self.codec, claims(self.claims), {
     register,
     lock: register.lock,
+    isPerFiber: self.internals.isPerFiber,
     initial: self.internals.initial
   })
 }

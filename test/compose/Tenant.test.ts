@@ -1,8 +1,23 @@
 import { expect, it } from "@effect/vitest"
-import { type Family, Revision, SqlAgent, SqlDriver, Tenant, VolatileAgent } from "dgents"
+import {
+  Cached,
+  Fallback,
+  type Family,
+  Focused,
+  Mapped,
+  Mirrored,
+  Retrying,
+  Revision,
+  SqlAgent,
+  SqlDriver,
+  type StateError,
+  Tenant,
+  Transactional,
+  VolatileAgent
+} from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { Laws } from "dgents/testing"
-import { Cause, Effect, Exit, Fiber, Option, Stream } from "effect"
+import { Cause, Effect, Exit, Fiber, Optic, Option, Schema, type Scope, Stream } from "effect"
 import { Account } from "../laws/schemas.ts"
 import { Counter } from "./support.ts"
 
@@ -197,4 +212,41 @@ it.effect("goes over a database", () =>
     ])
     expect(yield* other(Stream.runCollect(family.keys()))).toEqual(["a"])
   })
+)
+
+it.effect("what holds states by their keys is refused over a Tenant, which goes over it", () =>
+  Effect.gen(function* () {
+    const below = yield* VolatileAgent.family({ name: "below", schema: Schema.Number })
+    const tenants = Tenant.make(below)
+    const second = (schema: Schema.Codec<Fallback.Standby<number>, unknown>) =>
+      VolatileAgent.family({ name: "second", schema })
+    const copies = (schema: Schema.Codec<Mirrored.Copy<number>, unknown>) =>
+      VolatileAgent.family({ name: "copies", schema })
+    const one = Retrying.make(Tenant.of(below, "acme").at("key"))
+    const wrong: ReadonlyArray<Effect.Effect<unknown, StateError.StateError, Scope.Scope>> = [
+      Cached.family(tenants),
+      Cached.family(Retrying.family(tenants)),
+      Cached.make(tenants.at("key")),
+      Cached.make(one),
+      Cached.make(Focused.make(tenants.at("key"), { lens: Optic.id<number>(), schema: Schema.Number })),
+      Cached.make(
+        Mapped.make(tenants.at("key"), {
+          iso: Optic.makeIso<number, string>(String, Number),
+          schema: Schema.String
+        })
+      ),
+      Cached.make(Transactional.make(tenants.at("key"))),
+      Fallback.family(tenants, { second, durability: "volatile" }),
+      Mirrored.family(tenants, { followers: [copies] })
+    ]
+    for (const open of wrong) {
+      const error = yield* Effect.flip(open)
+      expect(error).toMatchObject({ _tag: "StorageUnavailable", operation: "open", retryable: false })
+      expect(error.message).toContain("put the Tenant over it")
+    }
+    const cached = Tenant.make(yield* Cached.family(below))
+    yield* Tenant.as(cached.at("key").save(1), "acme")
+    yield* Tenant.as(cached.at("key").save(2), "globex")
+    expect(yield* Tenant.as(cached.at("key").load, "acme")).toBe(1)
+  }).pipe(Effect.scoped)
 )
