@@ -18,8 +18,6 @@ export interface Stored extends Current {
 /** How many bytes of a string hold its line for certain. */
 export const lineBytes = 160
 
-const format = "dgents1"
-
 /** Which of the two a payload is. */
 export const kindOf = (state: Payload): "t" | "b" => (typeof state === "string" ? "t" : "b")
 
@@ -27,19 +25,23 @@ export const kindOf = (state: Payload): "t" | "b" => (typeof state === "string" 
 export const parse = (bytes: Buffer): Stored | undefined => {
   const end = bytes.indexOf(0x0a)
   if (end < 0 || end > lineBytes) return undefined
-  const [name, revision, since, savedAt, operation, kind, more] = bytes.toString("latin1", 0, end).split(" ")
-  if (name !== format || operation === undefined || more !== undefined || (kind !== "t" && kind !== "b"))
-    return undefined
-  const state = payload(bytes.subarray(end + 1), kind)
-  const [n, at, first] = [Number(revision), Number(savedAt), Number(since)]
-  if (state === undefined || !isRevision(n) || !Number.isFinite(at) || !isRevision(first)) return undefined
+  const isBytes = bytes[end - 1] === bytesMark
+  // What is not UTF-8 would be read as something else.
+  if (!isBytes && !isUtf8(bytes)) return undefined
+  const text = isBytes ? bytes.toString("latin1", 0, end + 1) : bytes.toString()
+  line.lastIndex = 0
+  const found = line.exec(text)
+  if (found === null) return undefined
+  const [, revision, since, savedAt, operation = ""] = found
+  const [n, first, at] = [Number(revision), Number(since), Number(savedAt)]
+  if (!isRevision(n) || !Number.isFinite(at) || !isRevision(first)) return undefined
+  // Of bytes a copy: what came from the network may be a view of a larger piece.
+  const state = isBytes ? new Uint8Array(bytes.subarray(end + 1)) : text.slice(end + 1)
   return { state, revision: Revision.make(n), savedAt: at, since: first, operation }
 }
 
-const isRevision = (n: number): boolean => Number.isSafeInteger(n) && n > 0
+const bytesMark = 0x62
 
-const payload = (bytes: Buffer, kind: "t" | "b"): Payload | undefined => {
-  // A copy: what came from the network may be a view of a larger piece.
-  if (kind === "b") return new Uint8Array(bytes)
-  return isUtf8(bytes) ? bytes.toString("utf8") : undefined
-}
+const line = /dgents1 (\d+) (\d+) (\S+) (\S+) [tb]\n/y
+
+const isRevision = (n: number): boolean => Number.isSafeInteger(n) && n > 0
