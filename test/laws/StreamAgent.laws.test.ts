@@ -18,7 +18,9 @@ const run = <S>(
   name: string,
   schema: Schema.Codec<S, unknown>,
   initial: S,
-  combine: (agent: DataAgent.DataAgent<S>) => Effect.Effect<DataAgent.DataAgent<S>, unknown, Scope.Scope> = Effect.succeed
+  combine: (
+    agent: DataAgent.DataAgent<S>
+  ) => Effect.Effect<DataAgent.DataAgent<S>, unknown, Scope.Scope> = Effect.succeed
 ) =>
   Laws.suite(it, {
     name: `StreamAgent as a DataAgent of ${name}`,
