@@ -22,6 +22,7 @@ import * as DataAgent from "../agents/DataAgent.ts"
 import * as Family from "../agents/Family.ts"
 import { type Codec, toCodec } from "../schema/Codec.ts"
 import { FocusedRegister, type Part } from "./focused/FocusedRegister.ts"
+import { OwnCommits } from "./focused/OwnCommits.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Options
@@ -106,11 +107,15 @@ const perhapsMissing = <S, A>({ lens, schema }: OptionalOptions<S, A>): Part<S, 
   takeOut: (whole) => lens.replace(undefined, whole)
 })
 
-const focused = <S, A>(self: DataAgent.DataAgent<S>, part: Part<S, A>): DataAgent.DataAgent<A> => {
+const focused = <S, A>(
+  self: DataAgent.DataAgent<S>,
+  part: Part<S, A>,
+  own: OwnCommits = new OwnCommits()
+): DataAgent.DataAgent<A> => {
   const where = { agent: self.name, key: self.key }
   const { initial, lock } = self.internals
   return DataAgent.fromInternals(where, part.codec, claims(self.claims), {
-    register: new FocusedRegister(where, self.internals, part),
+    register: new FocusedRegister(where, self.internals, part, own),
     lock,
     isPerFiber: self.internals.isPerFiber,
     initial: initial === undefined || !mayHold(initial.get, part) ? undefined : { get: found(initial.get, part) }
@@ -128,7 +133,8 @@ const found = <S, A, E>(whole: Effect.Effect<S, E>, part: Part<S, A>): Effect.Ef
   Effect.map(whole, (whole) => Option.getOrThrow(part.find(whole)))
 
 const focusedFamily = <S, A>(self: Family.Family<S>, part: Part<S, A>): Family.Family<A> => {
-  const at = (key: string) => focused(self.at(key), part)
+  const own = new OwnCommits()
+  const at = (key: string) => focused(self.at(key), part, own)
   return Family.fromAgents<A>({
     name: self.name,
     codec: part.codec,

@@ -28,7 +28,7 @@ export type {
 } from "./internal/world.ts"
 export { type VectorOptions, type VectorSubject, vectorSuite } from "./laws/vector.ts"
 
-const budgets: Record<Budget, Omit<Settings, "seed">> = {
+const budgets: Record<Budget, Omit<Settings, "seed" | "mostRuns">> = {
   quick: { budget: "quick", runs: 60, millis: 50, size: 6, shrinkMillis: 3_000, patience: 10_000 },
   ci: { budget: "ci", runs: 1_500, millis: 1_500, size: 12, shrinkMillis: 10_000, patience: 20_000 },
   soak: { budget: "soak", runs: 10_000, millis: 600_000, size: 24, shrinkMillis: 30_000, patience: 60_000 }
@@ -47,6 +47,8 @@ export interface Options {
   readonly patience?: number | undefined
   /** Milliseconds a law, in place of the budget's: with many, the number of cases decides, and not how busy the machine is. */
   readonly millis?: number | undefined
+  /** Cases a law, at most, where the budget or the law would have more. */
+  readonly runs?: number | undefined
 }
 
 /** The names of all laws, in the order in which they run. */
@@ -80,6 +82,7 @@ const prepare = <S>(subject: Subject<S>, options: Options): Effect.Effect<Prepar
       ...budgets[token?.budget ?? options.budget ?? "quick"],
       ...(options.patience === undefined ? {} : { patience: options.patience }),
       ...(options.millis === undefined ? {} : { given: { millis: options.millis } }),
+      mostRuns: options.runs ?? Number.POSITIVE_INFINITY,
       seed: token?.seed ?? options.seed ?? seedOfEnvironment() ?? (yield* Random.nextIntBetween(0, 2 ** 31))
     }
     return { world: yield* makeWorld(subject, settings), token }

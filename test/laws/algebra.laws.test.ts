@@ -249,26 +249,24 @@ Laws.suite(it, {
 // All of them
 
 Laws.suite(it, {
-  name: "Cached, constrained, mapped, focused, retrying, observed, of a tenant, over VolatileAgent",
+  name: "Of a tenant: cached, constrained, mapped, focused, retrying, observed, over VolatileAgent",
   schema: Shown,
   open: () =>
-    Effect.flatMap(
-      VolatileAgent.family({
+    Effect.gen(function* () {
+      const below = yield* VolatileAgent.family({
         name: "all",
         schema: Schema.Struct({ stored: Schema.optionalKey(Stored) }),
         initial: {},
         history: "full"
-      }),
-      (family) =>
-        Tenant.of(family, "acme")
-          .at("state")
-          .pipe(
-            Observed.make(quiet),
-            Retrying.make(atOnce),
-            Focused.makeOptional(stored),
-            Mapped.make(shown),
-            EntropyConstrained.make({ maxBytes: 200 }),
-            Cached.make()
-          )
-    )
+      })
+      const cached = yield* below.pipe(
+        Observed.family(quiet),
+        Retrying.family(atOnce),
+        Focused.familyOptional(stored),
+        Mapped.family(shown),
+        EntropyConstrained.family({ maxBytes: 200 }),
+        Cached.family()
+      )
+      return Tenant.of(cached, "acme").at("state")
+    })
 })

@@ -1,4 +1,4 @@
-import { Deferred, Effect, Exit, Option, Stream } from "effect"
+import { Effect, Exit, Option, Stream } from "effect"
 import type * as DataAgent from "../../agents/DataAgent.ts"
 import { backoff } from "../../agents/internal/backoff.ts"
 import { Draft, invalid, type StateRegister, type Where } from "../../agents/internal/stateRegister.ts"
@@ -16,6 +16,7 @@ import {
 } from "../../agents/Revision.ts"
 import { type CompareError, type ReadError, RevisionConflict, StateInvalid } from "../../agents/StateError.ts"
 import { type Codec, json } from "../../schema/Codec.ts"
+import type { OwnCommits } from "./OwnCommits.ts"
 
 /** A part of a whole. */
 export interface Part<in out S, in out A> {
@@ -34,12 +35,13 @@ export class FocusedRegister<in out S, in out A> implements StateRegister<A> {
   readonly #part: Part<S, A>
   /** What was read last: the write that follows upon it need not read again. */
   #last: Revisioned<S> | undefined
-  readonly #own = new OwnCommits()
+  readonly #own: OwnCommits
 
-  constructor(where: Where, whole: DataAgent.Internals<S>, part: Part<S, A>) {
+  constructor(where: Where, whole: DataAgent.Internals<S>, part: Part<S, A>, own: OwnCommits) {
     this.#where = where
     this.#whole = whole
     this.#part = part
+    this.#own = own
     this.read = Effect.map(whole.register.read, (found) => {
       this.#last = Option.getOrUndefined(found)
       return Option.flatMap(found, this.#focus)
@@ -88,8 +90,9 @@ export class FocusedRegister<in out S, in out A> implements StateRegister<A> {
       if (Exit.isFailure(checked)) return Exit.succeed(checked)
       return Effect.flatMap(found === undefined ? this.#initial : Exit.succeed(found.state), (whole) => {
         const draft = new Draft(this.#where, next(whole), savedAt)
-        return Effect.map(this.#own.note(register.write(draft, found?.revision ?? absent)), (revision) =>
-          Exit.succeed(revision)
+        return Effect.map(
+          this.#own.note(this.#where.key, register.write(draft, found?.revision ?? absent)),
+          (revision) => Exit.succeed(revision)
         )
       })
     })
@@ -159,7 +162,7 @@ export class FocusedRegister<in out S, in out A> implements StateRegister<A> {
 
   get changes(): Stream.Stream<Change<A>, ReadError> {
     return Stream.unwrap(
-      Effect.map(this.#own.listen, (isOwn) => {
+      Effect.map(this.#own.listen(this.#where.key), (isOwn) => {
         const plain = json(this.#part.codec.schema)
         // What is stored tells whether a part changed; one that cannot be told is taken for changed.
         const textOf = (part: A) => Effect.orElseSucceed(plain.encode(part), () => undefined)
@@ -188,44 +191,3 @@ export class FocusedRegister<in out S, in out A> implements StateRegister<A> {
 }
 
 const isConflict = (error: CompareError): error is RevisionConflict => error instanceof RevisionConflict
-
-/** Which commits were made through one handle, as long as somebody asks. Writers hold a lock, so there is one at a time. */
-class OwnCommits {
-  readonly #listeners = new Set<Set<Revision>>()
-  #writing: Deferred.Deferred<void> | undefined
-
-  /** Notes what a write commits. */
-  note<E>(write: Effect.Effect<Revision, E>): Effect.Effect<Revision, E> {
-    return Effect.suspend(() => {
-      if (this.#listeners.size === 0) return write
-      const written = Deferred.makeUnsafe<void>()
-      this.#writing = written
-      return Effect.onExit(write, (exit) =>
-        Effect.sync(() => {
-          if (Exit.isSuccess(exit)) for (const commits of this.#listeners) commits.add(exit.value)
-          this.#writing = undefined
-          Deferred.doneUnsafe(written, Exit.void)
-        })
-      )
-    })
-  }
-
-  /** A question to be asked of each commit in turn, for as long as the scope is open. */
-  get listen() {
-    return Effect.map(
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          const commits = new Set<Revision>()
-          this.#listeners.add(commits)
-          return commits
-        }),
-        (commits) => Effect.sync(() => this.#listeners.delete(commits))
-      ),
-      (commits) => (revision: Revision) =>
-        // A commit may be announced before the write that made it has returned.
-        Effect.map(this.#writing === undefined ? Effect.void : Deferred.await(this.#writing), () =>
-          commits.delete(revision)
-        )
-    )
-  }
-}

@@ -18,7 +18,7 @@ export const checker =
         seed,
         size
       } = { ...world.settings, ...property.effort?.[world.settings.budget], ...world.settings.given }
-      const runs = Math.min(most, property.atMost ?? Number.POSITIVE_INFINITY)
+      const runs = Math.min(most, property.atMost ?? Number.POSITIVE_INFINITY, world.settings.mostRuns)
       const started = performance.now()
       const counts = new Map<string, number>()
       let done = 0

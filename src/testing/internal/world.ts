@@ -20,6 +20,8 @@ export interface Settings {
   readonly size: number
   /** Milliseconds a law, whatever the budget and the law's own effort say. */
   readonly given?: { readonly millis: number } | undefined
+  /** The most cases a law, whatever the budget and the law's own effort say. */
+  readonly mostRuns: number
   /** How many milliseconds are spent on making a failing case smaller. */
   readonly shrinkMillis: number
   /** After how many milliseconds a case counts as hung. */
