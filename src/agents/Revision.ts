@@ -23,7 +23,10 @@ export interface Revisioned<out S> {
   readonly savedAt: number
 }
 
-/** One commit, as seen by `changes`: a state was saved, or the state was deleted (`revision` is the last one it had). */
+/**
+ * One commit, as seen by `changes`: a state was saved, or the state was deleted. Then `revision` is the last one that it had; where
+ * another process deleted it, and the storage keeps nothing of a family's keys that are gone, the last one that is known here.
+ */
 export type Change<S> =
   | ({ readonly _tag: "Saved" } & Revisioned<S>)
   | { readonly _tag: "Deleted"; readonly revision: Revision }

@@ -212,7 +212,13 @@ export const changesAcross: Law = {
           if (!isCurrent()) yield* broken(`the subscriber does not know what is current in the end: ${story}`)
           const missed = due.find(({ name }) => !heard.includes(name))
           if (missed !== undefined) yield* broken(`the subscriber missed "${missed.name}": ${story}`)
-          const order = heard.map((name) => committed.findIndex((commit) => commit.name === name))
+          const order = heard.map((name) => {
+            const at = committed.findIndex((commit) => commit.name === name)
+            // Which revision of a family's key others deleted, nobody may know any more: then it is the last one known here.
+            return at >= 0 || here.key === undefined || !isDeletion(name)
+              ? at
+              : committed.findIndex(({ name, process }) => process !== 0 && isDeletion(name))
+          })
           const isInOrder = order.every((at, i) => at >= 0 && at > (order[i - 1] ?? -1))
           if (!isInOrder) yield* broken(`the subscriber got a change twice, too late, or that never was: ${story}`)
         }).pipe(provide(schedule))
