@@ -20,6 +20,7 @@
  * Law: it is transparent: over any agent it keeps every law that the agent keeps, and so it does when the cache loses
  * everything or always fails. What the cache holds is used only when this agent put it there and has since seen nothing
  * newer, so that a cache that outlives the process begins empty. What was read before an invalidation is never kept after.
+ * With `shared`, what others put there is used too, within `ttl`, unless something newer is known here; it is then `lastWriteWins`.
  */
 import { Effect, Exit, Function, type Schema, type Scope } from "effect"
 import type { Claims } from "../agents/Claims.ts"
@@ -72,6 +73,7 @@ export interface FamilyOptions<S, E, R> extends Policy {
 export const claims = (backend: Claims, policy: Policy = {}): Claims => ({
   ...backend,
   sharing: "process",
+  ...(policy.shared === true ? ({ consistency: "lastWriteWins" } as const) : {}),
   ...(behindOf(policy) === undefined ? {} : ({ durability: "volatile", history: "none" } as const))
 })
 

@@ -21,9 +21,9 @@ const setUp = <E = never, R = never>(options?: Cached.FamilyOptions<Counter, E, 
         }),
         write: (draft, expected) => register.write(draft, expected),
         remove: register.remove,
-        history: register.history,
-        at: register.at,
-        asOf: register.asOf,
+        history: (options) => register.history(options),
+        at: (revision) => register.at(revision),
+        asOf: (time) => register.asOf(time),
         changes: register.changes
       }))
     )

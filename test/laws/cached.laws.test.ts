@@ -44,6 +44,24 @@ run(
   (family) => Effect.flatMap(Cached.family(family, { changes: "ignore" }), Cached.family({ changes: "ignore" }))
 )
 
+// The entries of another cache over the same backend are there to be used, and now and then older ones.
+const withAnother = { ttl: "1 hour", shared: true } as const
+run(
+  "sharing its entries with another one",
+  (agent) =>
+    Effect.gen(function* () {
+      const common = yield* VolatileAgent.make({ name: "common", schema: Cached.Entry(Account) })
+      const cache = () => Effect.succeed(common)
+      yield* Cached.make(agent, { ...withAnother, cache })
+      return yield* Cached.make(agent, { ...withAnother, cache })
+    }),
+  (family) =>
+    Effect.gen(function* () {
+      const common = yield* VolatileAgent.family({ name: "common", schema: Cached.Entry(Account) })
+      return yield* Cached.family(family, { ...withAnother, cache: () => Effect.succeed(common), maxKeys: 2 })
+    })
+)
+
 Laws.suite(
   it,
   {

@@ -38,6 +38,8 @@ export class Front<in out S> {
   /** Whether commits are announced to us, where they are asked for. */
   #watching = true
   #discarded = false
+  /** Whether an entry of somebody else may be as new as what is known here. */
+  #mayAdopt = true
   /** When the backend could not be read, in milliseconds. */
   #failedAt = Number.NEGATIVE_INFINITY
   readonly #flights: Flights<Found<S>, ReadError>
@@ -48,10 +50,11 @@ export class Front<in out S> {
     this.#backend = backend.internals.register
     this.#slot = new Slot(cache, this.#failed)
     this.#flights = new Flights<Found<S>, ReadError>(scope, () => new AgentClosed(where))
-    const missed = Effect.suspend(() => {
+    const unknown = Effect.suspend(() => {
       counts.misses++
       return this.#miss
     })
+    const missed = settings.shared ? this.#adopted(unknown) : unknown
     const hit = this.#slot.lookUp(
       (answer) => {
         counts.hits++
@@ -88,14 +91,15 @@ export class Front<in out S> {
   invalidate(): void {
     this.#slot.held = undefined
     this.#generation++
+    this.#mayAdopt = false
   }
 
-  /** The same for good, and takes away what the cache keeps. */
+  /** The same for good, and takes away what the cache keeps, unless it is that of others too. */
   get discard(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#discarded = true
       this.invalidate()
-      return this.#slot.clear
+      return this.#parts.settings.shared ? Effect.void : this.#slot.clear
     })
   }
 
@@ -114,6 +118,8 @@ export class Front<in out S> {
     if (position <= this.#seen) return
     this.#seen = position
     this.invalidate()
+    // Nothing older than this commit is taken for it.
+    this.#mayAdopt = true
   }
 
   // A deletion in the gap would go unnoticed, so nothing is fresh until an announcement comes again.
@@ -146,6 +152,32 @@ export class Front<in out S> {
       },
       () => otherwise
     )
+  }
+
+  /** What somebody else put into the cache, if it is as new as all that is known here and not too old. */
+  #adopted(otherwise: Effect.Effect<Found<S>, ReadError>): Effect.Effect<Found<S>, ReadError> {
+    return Effect.suspend(() => {
+      if (!this.#mayAdopt || this.isWriting) return otherwise
+      return Effect.flatMap(this.#slot.peek, (entry) =>
+        Effect.clockWith((clock) => {
+          const { counts, settings } = this.#parts
+          if (entry?._tag !== "Hit") return otherwise
+          const position = positionOf({ _tag: "Saved", revision: entry.revision })
+          const now = clock.currentTimeMillisUnsafe()
+          // Clocks differ: nothing is from the future.
+          const loadedAt = Math.min(entry.loadedAt, now)
+          const freshUntil = loadedAt + settings.ttl
+          const generation = this.#generation
+          const isAsNew = this.#mayAdopt && this.#watching && this.#mayKeep(position, generation)
+          if (freshUntil <= now || !isAsNew) return otherwise
+          this.#seen = position
+          const { revision, savedAt, state } = entry
+          this.#slot.held = { revision, position, generation, loadedAt, freshUntil }
+          counts.hits++
+          return Effect.succeed(Option.some({ state, revision, savedAt }))
+        })
+      )
+    })
   }
 
   #unlessUnavailable(missed: Effect.Effect<Found<S>, ReadError>): Effect.Effect<Found<S>, ReadError> {
@@ -266,7 +298,9 @@ export class Front<in out S> {
   end(isUndone: boolean): void {
     this.#writing--
     this.#generation++
-    if (!isUndone) this.#slot.held = undefined
+    if (isUndone) return
+    this.#slot.held = undefined
+    this.#mayAdopt = false
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -286,6 +320,7 @@ export class Front<in out S> {
       this.#slot.held = undefined
       this.#seen = position
       if (fresh + settings.staleWhileRevalidate + settings.staleIfError <= 0) return Effect.void
+      this.#mayAdopt = true
       const revision = entry._tag === "Empty" ? absent : entry.revision
       const held = { revision, position, generation, loadedAt, freshUntil: loadedAt + fresh }
       return this.#slot.put(entry, held, () => this.#mayKeep(position, generation))

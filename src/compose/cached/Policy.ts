@@ -33,6 +33,11 @@ export interface Policy {
    * what is written more often than it is read; `{ behind }` writes to memory, and to the backend later. Default: `"through"`.
    */
   readonly write?: "through" | "around" | { readonly behind: BehindOptions } | undefined
+  /**
+   * Whether what others put into the `cache` is used as well, for as long as `ttl` says of it: a cache in Redis that many processes
+   * fill, and that a restart finds full. Needs a `cache` that they share and a `ttl`, and goes with no writes behind. Default: no.
+   */
+  readonly shared?: boolean | undefined
 }
 
 /** What may be said of writes that reach the backend later. */
@@ -67,6 +72,7 @@ export interface Settings {
   readonly retryAfter: number
   readonly follow: boolean
   readonly around: boolean
+  readonly shared: boolean
 }
 
 const millis = (input: Duration.Input | undefined, otherwise: number): number =>
@@ -79,7 +85,8 @@ export const settingsOf = (policy: Policy): Settings => ({
   staleIfError: millis(policy.staleIfError, 0),
   retryAfter: millis(policy.retryAfter, 1_000),
   follow: policy.changes !== "ignore",
-  around: policy.write === "around"
+  around: policy.write === "around",
+  shared: policy.shared === true
 })
 
 /** What writes behind are, where they are asked for. */
@@ -121,6 +128,7 @@ const rules: Readonly<Record<string, Rule>> = {
   retryAfter: optional(span),
   changes: optional(oneOf("follow", "ignore")),
   cache: optional(rule("a function", Predicate.isFunction)),
+  shared: optional(rule("true or false", Predicate.isBoolean)),
   write: (option, value) =>
     Predicate.isObject(value)
       ? record({ behind })(option, value)
@@ -135,4 +143,16 @@ export const checkPolicy = (
   agent: string,
   policy: Policy,
   more: Readonly<Record<string, Rule>> = {}
-): ReturnType<typeof check> => check({ ...policy, name: agent }, { ...rules, ...more })
+): ReturnType<typeof check> =>
+  check(
+    { ...policy, name: agent },
+    {
+      ...rules,
+      ...more,
+      ...(policy.shared === true ? { ttl: forShared("a ttl"), cache: forShared("a cache"), write: noBehind } : {})
+    }
+  )
+
+const forShared = (what: string): Rule => rule(`there: shared needs ${what}`, (value) => value !== undefined)
+
+const noBehind: Rule = rule('"through" or "around", since a cache is shared', (value) => !Predicate.isObject(value))

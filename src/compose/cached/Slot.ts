@@ -63,6 +63,13 @@ export class Slot<in out S> {
     })
   }
 
+  /** What the cache has, whoever put it there. */
+  get peek(): Effect.Effect<Entry<S> | undefined> {
+    return Effect.catch(this.#cache.load, (error) =>
+      error._tag === "StateNotFound" ? Effect.succeed(undefined) : Effect.as(this.#failed("load", error), undefined)
+    )
+  }
+
   /** Takes what is there away. */
   get clear(): Effect.Effect<void> {
     return Effect.catch(this.#cache.delete, (error) => this.#failed("delete", error))
