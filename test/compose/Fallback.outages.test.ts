@@ -3,6 +3,7 @@ import { Fallback, VolatileAgent } from "dgents"
 import { Faults } from "dgents/testing"
 import { Effect, Option } from "effect"
 import { TestClock } from "effect/testing"
+import { withRegister } from "./cached/support.ts"
 import { judged, seedsFrom } from "./outages.ts"
 import { Counter } from "./support.ts"
 
@@ -14,7 +15,15 @@ it.effect(
         const [first, second] = [Faults.make(), Faults.make()]
         const below = yield* VolatileAgent.make({ name: "first", schema: Counter })
         const standby = yield* VolatileAgent.make({ name: "second", schema: Fallback.Standby(Counter) })
-        const open = Fallback.make(Faults.agent(below, first), {
+        const faulty = Faults.agent(below, first)
+        // Half of them begin their writes by a call, as databases do.
+        const calling = withRegister(faulty, (register) => ({
+          begin: (draft, expected, answer) => {
+            answer(register.write(draft, expected))
+            return true
+          }
+        }))
+        const open = Fallback.make(seed % 4 < 2 ? faulty : calling, {
           second: () => Effect.succeed(Faults.agent(standby, second)),
           retryAfter: seed % 3 === 0 ? 5 : 0,
           logs: false

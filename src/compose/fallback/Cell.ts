@@ -1,5 +1,5 @@
-import { Effect, Option, Semaphore, Stream } from "effect"
-import { type Draft, onlyCurrent, type StateRegister } from "../../agents/internal/stateRegister.ts"
+import { Effect, Exit, Option, Semaphore, Stream } from "effect"
+import { type Draft, onlyCurrent, type Saving, type StateRegister } from "../../agents/internal/stateRegister.ts"
 import {
   absent,
   type Change,
@@ -165,6 +165,24 @@ export class Cell<in out S> implements Waiting, StateRegister<S> {
       })
     )
 
+  /** The same at once, where the first agent begins at once and nothing else is to be done. */
+  begin(draft: Draft<S>, expected: Expected, answer: (saving: Saving) => void): boolean {
+    const { codec, first, link } = this.#parts
+    const known = this.#known
+    if (first.begin === undefined || !known.isOpen || this.isWaiting || !link.isUp) return false
+    const payload = draft.payloadNow(codec)
+    if (payload === undefined) return false
+    const state: Encoded = { payload, savedAt: draft.savedAt }
+    const at = expected === "any" ? expected : (Numbers.stored(known.shifts, expected) ?? never)
+    known.writes++
+    const isBegun = first.begin(draft, at, (saving) => {
+      const written = Effect.mapEager(saving, (revision) => known.remember(state, revision))
+      answer(this.#concluded(expected, written, (cause) => this.#stand(expected, { draft, state }, cause)))
+    })
+    if (!isBegun) known.writes++
+    return isBegun
+  }
+
   get remove(): Effect.Effect<Option.Option<Revision>, WriteError> {
     const known = this.#known
     const first = Effect.map(
@@ -193,39 +211,47 @@ export class Cell<in out S> implements Waiting, StateRegister<S> {
     first: Effect.Effect<A, CompareError>,
     stand: (cause?: StorageUnavailable) => Effect.Effect<A, CompareError>
   ): Effect.Effect<A, CompareError> {
-    const { link, where } = this.#parts
     const known = this.#known
-    // What the second is given must not be taken for what the first has, whose last write may have ended either way.
-    const mayStand = () => known.highest !== undefined && known.seen !== undefined
-    const ended = () => {
-      known.writes++
-    }
     const ask = Effect.suspend(() => {
       known.writes++
-      return Effect.matchEffect(first, {
-        onSuccess: (answer) => {
-          ended()
-          return link.isUp ? Effect.succeed(answer) : Effect.as(link.up, answer)
-        },
-        onFailure: (error): Effect.Effect<A, CompareError> => {
-          ended()
-          if (isAway(error))
-            return Effect.flatMap(link.down(error), () => (mayStand() ? stand(error) : Effect.fail(error)))
-          if (error._tag === "WriteIndeterminate" || error._tag === "RevisionConflict") known.seen = undefined
-          if (error._tag !== "RevisionConflict" || expected === "any") return Effect.fail(error)
-          const actual = Numbers.shown(known.shifts, error.actual)
-          return Effect.fail(new RevisionConflict({ ...where, expected, actual }))
-        }
-      })
+      return this.#concluded(expected, first, stand)
     })
     const asked = Effect.onInterrupt(ask, () =>
       Effect.sync(() => {
-        ended()
+        known.writes++
         if (!this.isWaiting) known.seen = undefined
       })
     )
-    if (!this.isWaiting && link.isUp) return asked
-    return Effect.flatMap(this.#mayAsk, (mayAsk) => (this.isWaiting || (!mayAsk && mayStand()) ? stand() : asked))
+    if (!this.isWaiting && this.#parts.link.isUp) return asked
+    return Effect.flatMap(this.#mayAsk, (mayAsk) => (this.isWaiting || (!mayAsk && this.#mayStand) ? stand() : asked))
+  }
+
+  // What the second is given must not be taken for what the first has, whose last write may have ended either way.
+  get #mayStand(): boolean {
+    return this.#known.highest !== undefined && this.#known.seen !== undefined
+  }
+
+  /** What comes of a write to the first agent, which has begun: its answer, or that of the second. */
+  #concluded<A>(
+    expected: Expected,
+    first: Effect.Effect<A, CompareError>,
+    stand: (cause: StorageUnavailable) => Effect.Effect<A, CompareError>
+  ): Effect.Effect<A, CompareError> {
+    const { link, where } = this.#parts
+    const known = this.#known
+    const succeeded = (answer: A): Effect.Effect<A> => {
+      known.writes++
+      return link.isUp ? Exit.succeed(answer) : Effect.as(link.up, answer)
+    }
+    return Effect.catchEager(Effect.flatMapEager(first, succeeded), (error): Effect.Effect<A, CompareError> => {
+      known.writes++
+      if (isAway(error))
+        return Effect.flatMap(link.down(error), () => (this.#mayStand ? stand(error) : Effect.fail(error)))
+      if (error._tag === "WriteIndeterminate" || error._tag === "RevisionConflict") known.seen = undefined
+      if (error._tag !== "RevisionConflict" || expected === "any") return Effect.fail(error)
+      const actual = Numbers.shown(known.shifts, error.actual)
+      return Effect.fail(new RevisionConflict({ ...where, expected, actual }))
+    })
   }
 
   /** Writes to the second agent, where it waits for the first; without a state, that there is to be none. */
