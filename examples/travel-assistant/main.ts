@@ -26,13 +26,13 @@ const device = (name: string) =>
       yield* Assistant.say(user, "lisbon", name, `message ${n}`)
       yield* Assistant.change(user, ({ preferences }) => ({ preferences: { ...preferences, [name]: String(n) } }))
     }
-    // Waits for what the other one says.
+    // Waits for what the other one says, and not forever; a subscription alone would not keep the process alive.
     const conversation = (yield* Conversations).at("ada/lisbon")
     const whole = Stream.filter(
       conversation.changes,
       (change) => change._tag === "Saved" && change.state.messages.length === 20
     )
-    yield* Stream.runHead(whole)
+    yield* Effect.timeout(Stream.runHead(whole), "1 minute")
     yield* Console.log((yield* conversation.load).messages.map(({ from, text }) => `${from}: ${text}`).join(", "))
   }).pipe(Tenant.as(acme))
 
