@@ -14,7 +14,3 @@ export const Copy = <S>(schema: Schema.Codec<S, unknown>): Schema.Codec<Copy<S>,
     Schema.TaggedStruct("Deleted", { revision })
   ])
 }
-
-/** A point in the order of commits: a revision saved comes right before its deletion. */
-export const positionOf = ({ _tag, revision }: Pick<Copy<unknown>, "_tag" | "revision">): number =>
-  revision * 2 + (_tag === "Deleted" ? 1 : 0)

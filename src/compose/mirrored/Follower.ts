@@ -3,7 +3,8 @@ import type { DataAgent } from "../../agents/DataAgent.ts"
 import { backoff } from "../../agents/internal/backoff.ts"
 import { absent, type Revision } from "../../agents/Revision.ts"
 import type { CompareError, ReadError } from "../../agents/StateError.ts"
-import { type Copy, positionOf } from "./Copy.ts"
+import { positionOf } from "../internal/position.ts"
+import type { Copy } from "./Copy.ts"
 
 /** One copy of one state. It never goes back: an older state that comes late is not taken. */
 export class Follower<in out S> {

@@ -11,7 +11,8 @@ import {
   WriteIndeterminate
 } from "../../agents/StateError.ts"
 import type { Codec } from "../../schema/Codec.ts"
-import { type Copy, positionOf } from "./Copy.ts"
+import { positionOf } from "../internal/position.ts"
+import type { Copy } from "./Copy.ts"
 import type { Follower } from "./Follower.ts"
 
 /** What one state is kept with. */

@@ -174,6 +174,7 @@ export const changesAcross: Law = {
           const got: Array<string> = []
           const nameOf = (change: { readonly _tag: string; readonly revision: Revision }) =>
             `${change._tag} ${change.revision}`
+          const revisionIn = (name: string) => Number(name.split(" ").at(-1))
           yield* Effect.forkChild(
             Stream.runForEach(here.changes, (change) => Effect.sync(() => got.push(nameOf(change))))
           )
@@ -212,14 +213,19 @@ export const changesAcross: Law = {
           if (!isCurrent()) yield* broken(`the subscriber does not know what is current in the end: ${story}`)
           const missed = due.find(({ name }) => !heard.includes(name))
           if (missed !== undefined) yield* broken(`the subscriber missed "${missed.name}": ${story}`)
-          const order = heard.map((name) => {
-            const at = committed.findIndex((commit) => commit.name === name)
-            // Which revision of a family's key others deleted, nobody may know any more: then it is the last one known here.
-            return at >= 0 || here.key === undefined || !isDeletion(name)
-              ? at
-              : committed.findIndex(({ name, process }) => process !== 0 && isDeletion(name))
+          // Which revision of a family's key others deleted, nobody may know any more: then it is the last one known here.
+          const isTold = (name: string, commit: { readonly name: string; readonly process: number }) =>
+            commit.name === name ||
+            (here.key !== undefined &&
+              commit.process !== 0 &&
+              isDeletion(name) &&
+              isDeletion(commit.name) &&
+              revisionIn(name) <= revisionIn(commit.name))
+          let place = -1
+          const isInOrder = heard.every((name) => {
+            place = committed.findIndex((commit, i) => i > place && isTold(name, commit))
+            return place >= 0
           })
-          const isInOrder = order.every((at, i) => at >= 0 && at > (order[i - 1] ?? -1))
           if (!isInOrder) yield* broken(`the subscriber got a change twice, too late, or that never was: ${story}`)
         }).pipe(provide(schedule))
     })

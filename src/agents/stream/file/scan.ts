@@ -108,19 +108,23 @@ const skim = (bytes: Buffer, position: number, expected: number): Skimmed | unde
   const first = Line.skimAt(headIn(bytes, 0), 0, position)
   if (first?.hasLink !== (expected === 0)) return undefined
   let end = bytes.length
-  let start = bytes.lastIndexOf(Line.newline, end - 2) + 1
-  const last = Line.positionIn(headIn(bytes, start))
-  const lastLine = Line.skimAt(headIn(bytes, start), 0, last)
-  let line = lastLine
-  for (let at = last; line !== undefined && lastLine !== undefined; ) {
-    if (line.more === 0) return { last, more: lastLine.more, whole: { end, last: at, at: line.at } }
-    if (start === 0) return { last, more: lastLine.more, whole: undefined }
+  let start = lineBefore(bytes, end)
+  const lastHead = headIn(bytes, start)
+  const last = Line.positionIn(lastHead)
+  let line = Line.skimAt(lastHead, 0, last)
+  if (line === undefined) return undefined
+  const { more } = line
+  for (let at = last; line !== undefined; line = Line.skimAt(headIn(bytes, start), 0, --at)) {
+    if (line.more === 0) return { last, more, whole: { end, last: at, at: line.at } }
+    if (start === 0) return { last, more, whole: undefined }
     end = start
-    start = bytes.lastIndexOf(Line.newline, end - 2) + 1
-    line = Line.skimAt(headIn(bytes, start), 0, --at)
+    start = lineBefore(bytes, end)
   }
   return undefined
 }
+
+/** Where the line begins that ends at an offset. */
+const lineBefore = (bytes: Buffer, end: number): number => bytes.lastIndexOf(Line.newline, end - 2) + 1
 
 // More than what is in front of a type, where there is no id.
 const headRoom = 160
