@@ -5,6 +5,7 @@ import type { Notice, Rows } from "../internal/follower.ts"
 import type { Entry, NewEntry } from "../Register.ts"
 import type { Expected } from "../Revision.ts"
 import { kindOf, parse, type Stored } from "./entry.ts"
+import { increment } from "./incrementScript.ts"
 import { Naming } from "./keys.ts"
 import { nextOperation } from "./operation.ts"
 import { Puts } from "./puts.ts"
@@ -185,7 +186,7 @@ export class RedisRows implements Rows {
       wantsState ? 1 : 0,
       ...path.map((step) => (typeof step === "number" ? `i${step}` : `k${JSON.stringify(step)}`))
     ]
-    return Effect.flatMap(this.#run("write", Scripts.increment, key, args), (reply) => {
+    return Effect.flatMap(this.#run("write", increment, key, args), (reply) => {
       if (Array.isArray(reply)) {
         const [revision, sum, state] = reply
         return Exit.succeed({
