@@ -1,12 +1,13 @@
 /**
- * Everything that must hold before a change is merged. Each stage runs even when an earlier one failed; the closing line
- * counts the tests, plus one failure for each other stage that failed, and is kept in a file for `.ci/run`.
+ * Everything that must hold before a change is merged. Each stage runs even when an earlier one failed. At the end, where
+ * a log that was cut still has them, the tests that failed are named; the closing line counts the tests, plus one failure
+ * for each other stage that failed, and is kept in a file for `.ci/run`.
  *
  *     npm test
  */
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join, resolve } from "node:path"
+import { join, relative, resolve } from "node:path"
 import { missingServers } from "./servers.ts"
 
 const root = resolve(import.meta.dirname, "..")
@@ -27,21 +28,36 @@ interface Report {
   readonly numFailedTests: number
   readonly numPendingTests: number
   readonly testResults: ReadonlyArray<{
+    readonly name: string
+    readonly message: string
     readonly status: string
-    readonly assertionResults: ReadonlyArray<{ readonly status: string }>
+    readonly assertionResults: ReadonlyArray<{
+      readonly status: string
+      readonly fullName: string
+      readonly failureMessages: ReadonlyArray<string>
+    }>
   }>
 }
 
 const isFailed = ({ status }: { readonly status: string }): boolean => status === "failed"
 
-/** What Vitest counted, and a failure for each file that broke before its tests were known. */
-const tests = (): { readonly passed: number; readonly failed: number; readonly skipped: number } => {
+/** What Vitest counted, and a failure for each file that broke before its tests were known; with a line or two on each. */
+const tests = () => {
   // Without a report the run broke off before a test was counted.
-  if (!existsSync(results)) return { passed: 0, failed: 0, skipped: 0 }
+  if (!existsSync(results)) return { passed: 0, failures: [], skipped: 0 }
   const report: Report = JSON.parse(readFileSync(results, "utf8"))
-  const broken = report.testResults.filter((file) => isFailed(file) && !file.assertionResults.some(isFailed)).length
-  return { passed: report.numPassedTests, failed: report.numFailedTests + broken, skipped: report.numPendingTests }
+  const failures = report.testResults.filter(isFailed).flatMap(({ assertionResults, message, name }) => {
+    const file = relative(root, name)
+    const failed = assertionResults.filter(isFailed)
+    return failed.length === 0
+      ? [`${file}\n       ${beginning(message)}`]
+      : failed.map((test) => `${file} > ${test.fullName}\n       ${beginning(test.failureMessages.join("\n"))}`)
+  })
+  return { passed: report.numPassedTests, failures, skipped: report.numPendingTests }
 }
+
+/** As much of a message as tells what went wrong. */
+const beginning = (message: string): string => message.slice(0, 400).trimEnd().replaceAll("\n", "\n       ")
 
 for (const sentence of missingServers()) console.error(sentence)
 
@@ -55,13 +71,15 @@ const outcomes = stages.map(([name, ...args]) => {
   return { name, ok: status === 0, seconds: (performance.now() - started) / 1000 }
 })
 
+const { failures, passed, skipped } = tests()
+
 console.log("")
+for (const failure of failures) console.log(`FAILED ${failure}\n`)
 for (const { name, ok, seconds } of outcomes)
   console.log(`${ok ? "ok    " : "FAILED"} ${name.padEnd(12)}${seconds.toFixed(1).padStart(7)} s`)
 
-const { failed, passed, skipped } = tests()
-const broken = outcomes.filter(({ name, ok }) => !ok && (name !== "test:unit" || failed === 0)).length
-const summary = `${passed} passed, ${failed + broken} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`
+const broken = outcomes.filter(({ name, ok }) => !ok && (name !== "test:unit" || failures.length === 0)).length
+const summary = `${passed} passed, ${failures.length + broken} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`
 writeFileSync(join(cache, "summary.txt"), `${summary}\n`)
 console.log(`\n${summary}`)
 if (outcomes.some(({ ok }) => !ok)) process.exitCode = 1
