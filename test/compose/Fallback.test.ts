@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
-import { type Claims, DataAgent, Fallback, ReadOnly, Revision, VolatileAgent } from "dgents"
+import { type Claims, DataAgent, Fallback, ReadOnly, Revision, StateError, VolatileAgent } from "dgents"
 import { Faults } from "dgents/testing"
-import { Effect, Option, type Schema, Stream } from "effect"
+import { Deferred, Effect, Fiber, Option, type Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { backend, Counter } from "./support.ts"
 
@@ -291,5 +291,27 @@ it.effect("the history does not reach past writes that the first was never given
     ])
     expect((yield* agent.at(Revision.make(2))).state).toEqual({ n: 2 })
     expect((yield* Effect.flip(agent.at(Revision.make(4))))._tag).toBe("StateNotFound")
+  })
+)
+
+it.effect("what falls is the state as it was when it was saved, whatever its owner does with it meanwhile", () =>
+  Effect.gen(function* () {
+    const asked = yield* Deferred.make<void>()
+    const given = yield* Deferred.make<void>()
+    const { agent: below, hooks } = backend({ schema: Counter, initial: { n: 0 } })
+    const standby = yield* VolatileAgent.make({ name: "second", schema: Fallback.Standby(Counter) })
+    const second = () => Effect.succeed(standby)
+    const agent = yield* Fallback.make(yield* below, { second, durability: "volatile", logs: false })
+    yield* agent.save({ n: 1 })
+    const away = new StateError.StorageUnavailable({ agent: "backend", operation: "write", reason: "it is away", retryable: true })
+    hooks.beforeWrite = Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(given))
+    hooks.afterWrite = Effect.fail(away)
+    const mine = { n: 2 }
+    const saving = yield* Effect.forkChild(agent.save(mine))
+    yield* Deferred.await(asked)
+    mine.n = 3
+    yield* Deferred.succeed(given, undefined)
+    yield* Fiber.join(saving)
+    expect(yield* standby.load).toMatchObject({ _tag: "Saved", state: { n: 2 } })
   })
 )

@@ -12,6 +12,7 @@ import {
 } from "../StateError.ts"
 import type { Announcer } from "./hub.ts"
 import type { Member } from "./member.ts"
+import { type Owned, own } from "./owned.ts"
 
 /** What an error says about its place. */
 export interface Where {
@@ -20,8 +21,8 @@ export interface Where {
 }
 
 /**
- * A state on its way to storage. It is encoded at most once per codec, however many layers measure or store the result,
- * and the encoding is taken before the write returns, so that a later mutation by the caller reaches nobody.
+ * A state on its way to storage. It is encoded or copied at most once per codec, however many layers measure or store the
+ * result, and that is done before the write returns, so that a later mutation by the caller reaches nobody.
  */
 export class Draft<in out S> {
   readonly state: S
@@ -29,6 +30,7 @@ export class Draft<in out S> {
   readonly where: Where
   #encoded: { readonly codec: Codec<S>; readonly payload: Payload } | undefined
   #begun: { readonly codec: Codec<S>; readonly payload: Effect.Effect<Payload, StateInvalid> } | undefined
+  #owned: { readonly codec: Codec<S>; readonly copy: Owned<S> } | undefined
 
   constructor(where: Where, state: S, savedAt: number) {
     this.where = where
@@ -55,6 +57,18 @@ export class Draft<in out S> {
     // What a codec did at once (to encode) is not done again for what it does later (to compress, in a thread).
     this.#begun = { codec, payload }
     return undefined
+  }
+
+  /** A private copy, where states are kept as they are. */
+  owned(codec: Codec<S>): Effect.Effect<Owned<S>, StateInvalid> {
+    if (this.#owned?.codec === codec) return Exit.succeed(this.#owned.copy)
+    return Effect.mapBothEager(own(codec, this.state), {
+      onFailure: (error) => invalid(this.where, error),
+      onSuccess: (copy) => {
+        this.#owned = { codec, copy }
+        return copy
+      }
+    })
   }
 }
 

@@ -3,15 +3,8 @@ import { byteLength, type Codec } from "../../schema/Codec.ts"
 import { type ExactHistory, historyLength } from "../Claims.ts"
 import type * as Family from "../Family.ts"
 import type { Announcer, Hub } from "../internal/hub.ts"
-import { type Owned, own } from "../internal/owned.ts"
-import {
-  type Draft,
-  invalid,
-  overwrite,
-  type Saving,
-  type StateRegister,
-  type Where
-} from "../internal/stateRegister.ts"
+import type { Owned } from "../internal/owned.ts"
+import { type Draft, overwrite, type Saving, type StateRegister, type Where } from "../internal/stateRegister.ts"
 import * as Register from "../Register.ts"
 import * as Revision from "../Revision.ts"
 import type { RevisionConflict } from "../StateError.ts"
@@ -118,7 +111,7 @@ export class Memory<in out S> {
     const size = this.#maxBytes === undefined ? Effect.succeed(0) : Effect.map(draft.payload(this.#codec), byteLength)
     return Effect.flatMap(size, (bytes) =>
       Effect.flatMap(
-        Effect.mapError(own(this.#codec, draft.state), (error) => invalid(where, error)),
+        draft.owned(this.#codec),
         // From the comparison to the insertion nothing yields, which is what makes the step atomic.
         (owned) => Effect.suspend(() => this.commit(key, where, owned, draft.savedAt, bytes, expected))
       )

@@ -1,5 +1,11 @@
 import { Effect, Exit, Option, Semaphore, Stream } from "effect"
-import { type Draft, onlyCurrent, type Saving, type StateRegister } from "../../agents/internal/stateRegister.ts"
+import {
+  type Draft,
+  invalid,
+  onlyCurrent,
+  type Saving,
+  type StateRegister
+} from "../../agents/internal/stateRegister.ts"
 import {
   absent,
   type Change,
@@ -13,22 +19,23 @@ import {
   type CompareError,
   type ReadError,
   RevisionConflict,
+  type StateInvalid,
   type StorageUnavailable,
   type WriteError
 } from "../../agents/StateError.ts"
 import { bring } from "./bring.ts"
 import { besides, isAway, unknown } from "./errors.ts"
-import { type Encoded, type Found, Known, numberOf } from "./Known.ts"
-import type { Waiting } from "./Link.ts"
+import { type Found, type Kept, Known, numberOf } from "./Known.ts"
+import type { Pending } from "./Link.ts"
 import * as Numbers from "./numbers.ts"
 import type { Parts } from "./Parts.ts"
-import type { Standby } from "./Standby.ts"
+import type { Standby, Unsettled, Waiting } from "./Standby.ts"
 
 // What no state ever has: the first agent then tells which one it does have.
 const never = make(Number.MAX_SAFE_INTEGER)
 
 /** One state and the two agents that keep it. */
-export class Cell<in out S> implements Waiting, StateRegister<S> {
+export class Cell<in out S> implements Pending, StateRegister<S> {
   readonly #parts: Parts<S>
   readonly #known: Known<S>
   /** Held while the second agent is used, and while what waits there goes to the first. */
@@ -36,7 +43,7 @@ export class Cell<in out S> implements Waiting, StateRegister<S> {
 
   constructor(parts: Parts<S>) {
     this.#parts = parts
-    this.#known = new Known(parts.where, parts.codec)
+    this.#known = new Known(parts.where, parts.codec, parts.first.entries !== "states")
     this.read = this.#opened(() => this.#read)
   }
 
@@ -155,29 +162,27 @@ export class Cell<in out S> implements Waiting, StateRegister<S> {
 
   readonly write = (draft: Draft<S>, expected: Expected): Effect.Effect<Revision, CompareError> =>
     this.#opened(() =>
-      Effect.flatMap(draft.payload(this.#parts.codec), (payload) => {
-        const state: Encoded = { payload, savedAt: draft.savedAt }
+      Effect.flatMap(this.#known.kept(draft), (kept) => {
         const first = Effect.suspend((): Effect.Effect<Revision, CompareError> => {
           const at = expected === "any" ? expected : (Numbers.stored(this.#known.shifts, expected) ?? never)
-          return Effect.map(this.#parts.first.write(draft, at), (revision) => this.#known.remember(state, revision))
+          return Effect.map(this.#parts.first.write(draft, at), (revision) => this.#known.remember(kept, revision))
         })
-        return this.#either(expected, first, (cause) => this.#stand(expected, { draft, state }, cause))
+        return this.#either(expected, first, (cause) => this.#stand(expected, kept, cause))
       })
     )
 
   /** The same at once, where the first agent begins at once and nothing else is to be done. */
   begin(draft: Draft<S>, expected: Expected, answer: (saving: Saving) => void): boolean {
-    const { codec, first, link } = this.#parts
+    const { first, link } = this.#parts
     const known = this.#known
     if (first.begin === undefined || !known.isOpen || this.isWaiting || !link.isUp) return false
-    const payload = draft.payloadNow(codec)
-    if (payload === undefined) return false
-    const state: Encoded = { payload, savedAt: draft.savedAt }
+    const kept = known.keptNow(draft)
+    if (kept === undefined) return false
     const at = expected === "any" ? expected : (Numbers.stored(known.shifts, expected) ?? never)
     known.writes++
     const isBegun = first.begin(draft, at, (saving) => {
-      const written = Effect.mapEager(saving, (revision) => known.remember(state, revision))
-      answer(this.#concluded(expected, written, (cause) => this.#stand(expected, { draft, state }, cause)))
+      const written = Effect.mapEager(saving, (revision) => known.remember(kept, revision))
+      answer(this.#concluded(expected, written, (cause) => this.#stand(expected, kept, cause)))
     })
     if (!isBegun) known.writes++
     return isBegun
@@ -257,7 +262,7 @@ export class Cell<in out S> implements Waiting, StateRegister<S> {
   /** Writes to the second agent, where it waits for the first; without a state, that there is to be none. */
   #stand(
     expected: Expected,
-    next: { readonly draft: Draft<S>; readonly state: Encoded } | undefined,
+    kept: Kept<S> | undefined,
     cause: StorageUnavailable | undefined
   ): Effect.Effect<Revision, CompareError> {
     const { link, second, where } = this.#parts
@@ -269,9 +274,9 @@ export class Cell<in out S> implements Waiting, StateRegister<S> {
       const actual = numberOf(seen)
       if (expected !== "any" && expected !== actual)
         return Effect.fail(new RevisionConflict({ ...where, expected, actual }))
-      const isSaved = next !== undefined
+      const isSaved = kept !== undefined
       const revision = make(known.last + (isSaved ? 1 : 0))
-      const waiting = {
+      const waiting: Waiting = {
         // Brought to the first agent, it is shown with the number that it has now.
         shifts: Numbers.shifted(known.shifts, highest, revision - highest - (isSaved ? 1 : 0)),
         base: known.base ?? (Option.isNone(seen) ? absent : highest),
@@ -279,21 +284,29 @@ export class Cell<in out S> implements Waiting, StateRegister<S> {
         revision,
         wiped: !isSaved || (this.isWaiting && known.wiped)
       }
-      const standby = isSaved
-        ? ({ _tag: "Saved", ...waiting, state: next.draft.state, savedAt: next.draft.savedAt } as const)
-        : ({ _tag: "Deleted", ...waiting } as const)
-      return Effect.matchEffect(second.save(standby), {
-        onSuccess: () => {
-          known.stood(standby, next?.state)
-          return Effect.as(link.waits(this), revision)
-        },
-        onFailure: (error) => {
-          if (error._tag === "WriteIndeterminate") known.forget()
-          return Effect.fail(besides(where, error, cause))
-        }
-      })
+      return Effect.flatMap(this.#standby(kept, waiting), (standby) =>
+        Effect.matchEffect(second.save(standby), {
+          onSuccess: () => {
+            known.stood(standby, kept)
+            return Effect.as(link.waits(this), revision)
+          },
+          onFailure: (error) => {
+            if (error._tag === "WriteIndeterminate") known.forget()
+            return Effect.fail(besides(where, error, cause))
+          }
+        })
+      )
     })
     return this.#gate.withPermits(1)(Effect.onInterrupt(write, () => Effect.sync(() => known.forget())))
+  }
+
+  // Of what is kept, since the caller's object may have changed while the first was asked.
+  #standby(kept: Kept<S> | undefined, waiting: Waiting): Effect.Effect<Unsettled<S>, StateInvalid> {
+    if (kept === undefined) return Effect.succeed({ _tag: "Deleted", ...waiting })
+    return Effect.mapBoth(kept.state.get, {
+      onSuccess: (state): Unsettled<S> => ({ _tag: "Saved", ...waiting, state, savedAt: kept.savedAt }),
+      onFailure: (error) => invalid(this.#parts.where, error)
+    })
   }
 
   // -------------------------------------------------------------------------------------------------------------------

@@ -1,19 +1,20 @@
 import { Effect, Option } from "effect"
-import type { Where } from "../../agents/internal/stateRegister.ts"
+import { type Owned, own } from "../../agents/internal/owned.ts"
+import type { Draft, Where } from "../../agents/internal/stateRegister.ts"
 import { absent, make, type Revision, type Revisioned } from "../../agents/Revision.ts"
-import { StateCorrupt } from "../../agents/StateError.ts"
-import type { Codec, Payload } from "../../schema/Codec.ts"
+import { StateCorrupt, type StateInvalid } from "../../agents/StateError.ts"
+import type { Codec, CodecError, Payload } from "../../schema/Codec.ts"
 import * as Numbers from "./numbers.ts"
-import type { Shift, Standby } from "./Standby.ts"
+import type { Shift, Standby, Unsettled } from "./Standby.ts"
 
-/** A state, encoded, so that nobody can change it. */
-export interface Encoded {
-  readonly payload: Payload
+/** A state that nobody can change. */
+export interface Kept<out S> {
+  readonly state: Owned<S>
   readonly savedAt: number
 }
 
 /** A state as it was seen last, under the number that it is shown with. */
-export interface Seen extends Encoded {
+export interface Seen<out S> extends Kept<S> {
   readonly revision: Revision
 }
 
@@ -34,22 +35,49 @@ export class Known<in out S> {
   /** The revision that the waiting state has at the first agent, where only the second was not told of it yet. */
   settledAs: number | undefined
   /** The current state, none where there is none; `undefined` while that is not known. */
-  seen: Option.Option<Seen> | undefined
+  seen: Option.Option<Seen<S>> | undefined
   /** The highest revision that the first agent is known to have had. */
   highest: number | undefined
   /** Grows when a write begins and when it ends: what was read before may be older than what is known by now. */
   writes = 0
   readonly #where: Where
   readonly #codec: Codec<S>
+  /** Whether the first agent encodes what it is given: then that encoding is kept, and otherwise a copy. */
+  readonly #isEncoded: boolean
 
-  constructor(where: Where, codec: Codec<S>) {
+  constructor(where: Where, codec: Codec<S>, isEncoded: boolean) {
     this.#where = where
     this.#codec = codec
+    this.#isEncoded = isEncoded
+  }
+
+  /** What is kept of a state that is being written. */
+  kept(draft: Draft<S>): Effect.Effect<Kept<S>, StateInvalid> {
+    const { savedAt } = draft
+    return this.#isEncoded
+      ? Effect.mapEager(draft.payload(this.#codec), (payload) => ({
+          state: new Encoded(this.#codec, payload),
+          savedAt
+        }))
+      : Effect.mapEager(draft.owned(this.#codec), (state) => ({ state, savedAt }))
+  }
+
+  /** The same at once, where a codec answers at once. */
+  keptNow(draft: Draft<S>): Kept<S> | undefined {
+    if (!this.#isEncoded) return undefined
+    const payload = draft.payloadNow(this.#codec)
+    return payload === undefined ? undefined : { state: new Encoded(this.#codec, payload), savedAt: draft.savedAt }
+  }
+
+  #keep(state: S): Effect.Effect<Owned<S>, CodecError> {
+    return this.#isEncoded
+      ? Effect.mapEager(this.#codec.encode(state), (payload) => new Encoded(this.#codec, payload))
+      : own(this.#codec, state)
   }
 
   /** Takes in what the second agent holds. */
   open(standby: Standby<S>): Effect.Effect<void, StateCorrupt> {
-    const take = (seen: Option.Option<Seen> | undefined) => {
+    const take = (seen: Option.Option<Seen<S>> | undefined) => {
       this.shifts = standby.shifts
       this.seen = seen
       this.isOpen = true
@@ -66,17 +94,17 @@ export class Known<in out S> {
     if (standby._tag !== "Saved") return Effect.sync(() => take(standby._tag === "Settled" ? undefined : Option.none()))
     const { savedAt, state } = standby
     const revision = make(standby.revision)
-    return Effect.mapBoth(this.#codec.encode(state), {
-      onSuccess: (payload) => take(Option.some({ payload, savedAt, revision })),
+    return Effect.mapBoth(this.#keep(state), {
+      onSuccess: (state) => take(Option.some({ state, savedAt, revision })),
       onFailure: ({ reason }) => this.#corrupt(revision, reason)
     })
   }
 
   /** Takes in a state that the first agent has, and answers the number that it is shown with. */
-  remember(state: Encoded, revision: number): Revision {
+  remember(kept: Kept<S>, revision: number): Revision {
     this.reached(revision)
     const shown = Numbers.shown(this.shifts, revision)
-    this.seen = Option.some({ ...state, revision: shown })
+    this.seen = Option.some({ ...kept, revision: shown })
     return shown
   }
 
@@ -97,9 +125,9 @@ export class Known<in out S> {
     const isNews = () =>
       this.base === undefined && (revision > (this.highest ?? 0) || (this.seen === undefined && isSince()))
     if (!isNews()) return Effect.succeed(numbered)
-    return Effect.match(this.#codec.encode(state), {
-      onSuccess: (payload) => {
-        if (isNews()) this.remember({ payload, savedAt }, revision)
+    return Effect.match(this.#keep(state), {
+      onSuccess: (state) => {
+        if (isNews()) this.remember({ state, savedAt }, revision)
         return numbered
       },
       onFailure: () => {
@@ -110,13 +138,13 @@ export class Known<in out S> {
   }
 
   /** Takes in what the second agent was told. */
-  stood(standby: Exclude<Standby<S>, { readonly _tag: "Settled" }>, state: Encoded | undefined): void {
+  stood(standby: Unsettled<S>, kept: Kept<S> | undefined): void {
     this.shifts = standby.shifts
     this.base = standby.base
     this.given = make(standby.revision)
     this.wiped = standby.wiped
     this.settledAs = undefined
-    this.seen = state === undefined ? Option.none() : Option.some({ ...state, revision: this.given })
+    this.seen = kept === undefined ? Option.none() : Option.some({ ...kept, revision: this.given })
   }
 
   /** The last number that was given, to a write to either agent. */
@@ -137,10 +165,10 @@ export class Known<in out S> {
   }
 
   /** A state as it is shown to its next reader. */
-  show(seen: Option.Option<Seen>): Effect.Effect<Found<S>, StateCorrupt> {
+  show(seen: Option.Option<Seen<S>>): Effect.Effect<Found<S>, StateCorrupt> {
     if (Option.isNone(seen)) return Effect.succeedNone
-    const { payload, revision, savedAt } = seen.value
-    return Effect.mapBoth(this.#codec.decode(payload), {
+    const { revision, savedAt, state } = seen.value
+    return Effect.mapBoth(state.get, {
       onSuccess: (state) => Option.some({ state, revision, savedAt }),
       onFailure: ({ reason }) => this.#corrupt(revision, reason)
     })
@@ -157,4 +185,19 @@ export class Known<in out S> {
 }
 
 /** The number of a state that is current, 0 where there is none. */
-export const numberOf = (seen: Option.Option<Seen>): Revision => (Option.isSome(seen) ? seen.value.revision : make(0))
+export const numberOf = (seen: Option.Option<{ readonly revision: Revision }>): Revision =>
+  Option.isSome(seen) ? seen.value.revision : make(0)
+
+class Encoded<in out S> implements Owned<S> {
+  readonly #codec: Codec<S>
+  readonly #payload: Payload
+
+  constructor(codec: Codec<S>, payload: Payload) {
+    this.#codec = codec
+    this.#payload = payload
+  }
+
+  get get(): Effect.Effect<S, CodecError> {
+    return Effect.suspend(() => this.#codec.decode(this.#payload))
+  }
+}

@@ -5,7 +5,7 @@ import type { StateError, StorageUnavailable } from "../../agents/StateError.ts"
 export type Status = "first" | "second"
 
 /** What waits for the first agent to come back. */
-export interface Waiting {
+export interface Pending {
   /** Whether it waits still. */
   readonly settle: Effect.Effect<boolean>
 }
@@ -17,7 +17,7 @@ export class Link {
   readonly #probeMillis: number
   readonly #logs: boolean
   readonly #scope: Scope.Scope
-  readonly #waiting = new Set<Waiting>()
+  readonly #waiting = new Set<Pending>()
   /** Whether it answered the last time. */
   isUp = true
   #isSettling = false
@@ -78,12 +78,12 @@ export class Link {
   }
 
   /** Something no longer waits. */
-  settled(waiting: Waiting): void {
+  settled(waiting: Pending): void {
     this.#waiting.delete(waiting)
   }
 
   /** Something waits for the first agent, and is settled once that answers, also if nobody asks for it. */
-  waits(waiting: Waiting): Effect.Effect<void> {
+  waits(waiting: Pending): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#waiting.add(waiting)
       if (this.#isSettling) return Effect.void

@@ -6,8 +6,9 @@ export interface Shift {
   readonly by: number
 }
 
-/** What waits at the second agent. */
-interface Waiting {
+/** What the second agent knows of what waits there. */
+export interface Waiting {
+  readonly shifts: ReadonlyArray<Shift>
   /** The revision of the first agent that it was made from, 0 for none. */
   readonly base: number
   /** The highest revision that the first agent was known to have had. */
@@ -22,11 +23,12 @@ interface Waiting {
  * What the second agent keeps of one state: a state, or that there is to be none, that waits for the first to come back;
  * or nothing but the shifts.
  */
-export type Standby<S> = { readonly shifts: ReadonlyArray<Shift> } & (
-  | { readonly _tag: "Settled" }
+export type Standby<S> = { readonly _tag: "Settled"; readonly shifts: ReadonlyArray<Shift> } | Unsettled<S>
+
+/** What waits. */
+export type Unsettled<S> =
   | ({ readonly _tag: "Deleted" } & Waiting)
   | ({ readonly _tag: "Saved"; readonly state: S; readonly savedAt: number } & Waiting)
-)
 
 /** The schema of the second agent's states, from the schema of the first one's. */
 export const Standby = <S>(schema: Schema.Codec<S, unknown>): Schema.Codec<Standby<S>, unknown> => {

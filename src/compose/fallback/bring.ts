@@ -11,7 +11,7 @@ import type { Parts } from "./Parts.ts"
 export const bring = <S>(
   parts: Parts<S>,
   known: Known<S>,
-  seen: Option.Option<Seen>
+  seen: Option.Option<Seen<S>>
 ): Effect.Effect<void, StateError> =>
   Effect.gen(function* () {
     const found = yield* parts.first.read
@@ -32,15 +32,15 @@ export const bring = <S>(
 const write = <S>(
   parts: Parts<S>,
   known: Known<S>,
-  seen: Option.Option<Seen>,
+  seen: Option.Option<Seen<S>>,
   found: Found<S>,
   at: Revision
 ): Effect.Effect<Revision, StateError> =>
   Effect.gen(function* () {
-    const { codec, first, merge, where } = parts
+    const { first, merge, where } = parts
     const waiting = yield* known.show(seen)
     const isOther = at !== known.base
-    if (isOther && (yield* isBrought(parts, known.highest ?? 0, seen, found))) {
+    if (isOther && (yield* isBrought(parts, known.highest ?? 0, waiting, found))) {
       known.reached(at)
       return at
     }
@@ -59,11 +59,11 @@ const write = <S>(
     const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
     const savedAt = Option.isSome(waiting) ? waiting.value.savedAt : now
     const draft = new Draft(where, next.value, savedAt)
-    const payload = yield* draft.payload(codec)
+    const kept = yield* known.kept(draft)
     const revision = yield* first.write(draft, isRemoved ? absent : at)
     // Where the first leaves out numbers, what follows is shown lower instead.
     if (!isNew) known.shifts = Numbers.shifted(known.shifts, known.highest ?? 0, known.given - revision)
-    known.given = known.remember({ payload, savedAt }, revision)
+    known.given = known.remember(kept, revision)
     return revision
   })
 
@@ -71,14 +71,13 @@ const write = <S>(
 const isBrought = <S>(
   { codec }: Parts<S>,
   highest: number,
-  seen: Option.Option<Seen>,
+  waiting: Found<S>,
   found: Found<S>
 ): Effect.Effect<boolean> => {
-  if (Option.isNone(found) || Option.isNone(seen) || found.value.revision !== highest + 1) return Effect.succeed(false)
-  return Effect.match(codec.encode(found.value.state), {
-    onSuccess: (payload) => isSame(payload, seen.value.payload),
-    onFailure: () => false
-  })
+  if (Option.isNone(found) || Option.isNone(waiting) || found.value.revision !== highest + 1)
+    return Effect.succeed(false)
+  const both = Effect.all([codec.encode(found.value.state), codec.encode(waiting.value.state)])
+  return Effect.match(both, { onSuccess: ([a, b]) => isSame(a, b), onFailure: () => false })
 }
 
 const isSame = (a: Payload, b: Payload): boolean =>
