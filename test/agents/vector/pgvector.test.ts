@@ -58,7 +58,7 @@ conforms({
   recall: 1
 })
 conforms({ name: "pgvector, HNSW", make: tableEngine(driver, hnsw, always), settled, runs: 15, recall: 0.97 })
-// Where its lists begin is drawn anew each time: .87 to .91 in a dozen runs.
+// Where its lists begin is drawn anew each time: .87 to .91 in six runs.
 conforms({
   name: "pgvector, IVFFlat",
   make: tableEngine(driver, ivfflat, always),
