@@ -36,11 +36,13 @@ export class Follower<in out S> {
 
   /** Gives it a copy, unless it holds that or a later one. */
   take(position: number, copy: Effect.Effect<Copy<S>, CompareError>): Effect.Effect<void, CompareError> {
+    const taken = Effect.suspend(() =>
+      this.held < position ? Effect.flatMap(copy, (copy) => this.#replace(copy)) : Effect.void
+    )
     return this.#patiently(
-      Effect.gen({ self: this }, function* () {
-        if (this.held < position && this.#revision === undefined) yield* this.current
-        if (this.held < position) yield* this.#replace(yield* copy)
-      })
+      Effect.suspend(() =>
+        this.held < position && this.#revision === undefined ? Effect.andThen(this.current, taken) : taken
+      )
     )
   }
 
@@ -75,10 +77,13 @@ export class Follower<in out S> {
 
   /** One after the other; and after a write by another process in between, again on what that wrote. */
   #patiently(once: Effect.Effect<void, CompareError>): Effect.Effect<void, CompareError> {
-    return Effect.retry(this.#gate.withPermits(1)(once), {
-      while: (error) => error._tag === "RevisionConflict",
-      schedule: backoff,
-      times: 16
-    })
+    const alone = this.#gate.withPermits(1)(once)
+    return Effect.catchTag(alone, "RevisionConflict", () => Effect.retry(alone, again))
   }
+}
+
+const again = {
+  while: (error: CompareError) => error._tag === "RevisionConflict",
+  schedule: backoff,
+  times: 15
 }

@@ -117,14 +117,12 @@ export class Mirror<in out S> {
   // Writing
 
   readonly write = (draft: Draft<S>, expected: Expected): Effect.Effect<Revision, CompareError> => {
-    const { codec, leader, where } = this.#parts
+    const { codec, leader } = this.#parts
     // Followers may take it after the write has returned, when the caller's object is no longer what it was.
-    return Effect.flatMap(
-      Effect.mapError(own(codec, draft.state), (error) => invalid(where, error)),
-      (owned) =>
-        Effect.tap(this.#doubting(leader.write(draft, expected)), (revision) =>
-          this.#acknowledged(savedAt(revision), copyOf(owned, revision, draft.savedAt))
-        )
+    return Effect.flatMap(draft.owned(codec), (owned) =>
+      Effect.tap(this.#doubting(leader.write(draft, expected)), (revision) =>
+        this.#acknowledged(savedAt(revision), copyOf(owned, revision, draft.savedAt))
+      )
     )
   }
 
