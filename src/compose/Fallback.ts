@@ -6,8 +6,9 @@
  *   `history` of the current state for certain, since of what was written meanwhile the first is given the last. No
  *   acknowledged write is lost when the first is back, and none falls to a second that keeps less than it, unless
  *   `durability` says how little is enough. `changes` tells of what reaches the first.
- * - Costs: one read of the second when a state is first used; then a comparison each load, and an encoding of each revision
- *   that is new. While the first is away, a write is one save to the second, and a load nothing.
+ * - Costs: one read of the second when a state is first used; then a comparison each load. Of what is written, the encoding
+ *   that is stored is kept, or the copy; what others wrote is encoded or copied when it is read. While the first is away, a
+ *   write is one save to the second, and a load nothing.
  * - Fails: as the agents do. Only `StorageUnavailable` that is `retryable` falls; after `WriteIndeterminate` the first may
  *   hold the write, and nothing falls before it has been read again. What falls is what this agent has read or written
  *   since it was opened: for a state that it never saw, the failure is the first one's.
