@@ -47,6 +47,8 @@ export interface Family<in out S> extends Pipeable.Pipeable {
   readonly has: (key: string) => Effect.Effect<boolean, ReadError>
   /** Answers a query where the storage can; see `Query`. @internal */
   readonly query?: Store["query"]
+  /** @internal */
+  readonly listing?: Store["listing"]
 }
 
 /** Whether a value is a family. */
@@ -61,6 +63,7 @@ export interface StateStore<in out S> {
   readonly writeMany: (drafts: ReadonlyMap<string, Draft<S>>) => Effect.Effect<void, WriteError>
   readonly removeMany: (keys: ReadonlyArray<string>) => Effect.Effect<void, WriteError>
   readonly query?: Store["query"]
+  readonly listing?: Store["listing"]
 }
 
 const Prototype = { ...Pipeable.Prototype, [TypeId]: TypeId } as const
@@ -78,7 +81,7 @@ export const fromStateStore = <S>(options: {
   readonly lifetime: Lifetime.Lifetime
 }): Family<S> => {
   const { claims, codec, initial, lifetime, name, store } = options
-  const { query } = store
+  const { listing, query } = store
   const locks = KeyedLock.of(store.place, `family "${name}"`)
 
   const open = <A, E>(run: () => Effect.Effect<A, E>): Effect.Effect<A, E | AgentClosed> =>
@@ -141,7 +144,8 @@ export const fromStateStore = <S>(options: {
         return all.length === 0 ? Effect.void : locks.holdAll(all, store.removeMany(all))
       }),
     has: (key) => DataAgent.exists(family.at(key)),
-    query: query === undefined ? undefined : (plan) => open(() => query(plan))
+    query: query === undefined ? undefined : (plan) => open(() => query(plan)),
+    listing: listing === undefined ? undefined : (which) => open(() => listing(which))
   })
   return family
 }
@@ -190,6 +194,7 @@ const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<P
     at,
     keys: store.keys,
     query: store.query,
+    listing: store.listing,
     readMany: (keys) =>
       Effect.gen(function* () {
         const states = new Map<string, S>()
@@ -251,7 +256,7 @@ export const mapAgents: {
 /** A family of given agents: what a combinator over families is made with. Batches go through them, where none are given. @internal */
 export const fromAgents = <S>(
   members: Pick<Family<S>, "name" | "codec" | "claims" | "at" | "keys"> &
-    Partial<Pick<Family<S>, "loadMany" | "saveMany" | "deleteMany" | "has" | "query">>
+    Partial<Pick<Family<S>, "loadMany" | "saveMany" | "deleteMany" | "has" | "query" | "listing">>
 ): Family<S> => {
   const { at } = members
   return fromMembers<S>({

@@ -103,8 +103,7 @@ export interface Options<A, E, R> {
   readonly engine?: MakeEngine | undefined
   /**
    * Keeps the index in a file, so that opening reads only the items that have changed since it was saved. Items are then not
-   * held in memory: `get`, `entries` and hits are read from the family. It takes an engine that can, such as usearch;
-   * pgvector does the same in its table without being told.
+   * held in memory: `get`, `entries` and hits are read from the family. pgvector does the same in its table without being told.
    */
   readonly index?: IndexOptions | undefined
 }

@@ -72,11 +72,11 @@ const subject = (
   name: keyof typeof families,
   engine: MakeEngine,
   engineName: string,
-  metrics?: ReadonlyArray<VectorAgent.Metric>
+  metrics?: ReadonlyArray<VectorAgent.Metric>,
+  isKept = engine !== exact
 ): Laws.VectorSubject => {
-  const isKept = engine !== exact
   return {
-    name: `VectorAgent over ${name}, ${engineName}`,
+    name: `VectorAgent over ${name}, ${engineName}${isKept && engine === exact ? " in a file" : ""}`,
     open: (site, memory) =>
       VectorAgent.make({
         ...memory,
@@ -98,7 +98,7 @@ export const kept = {
 /** The subjects. faiss is built for it, which takes some seconds the first time. */
 export const subjects = async (): Promise<ReadonlyArray<Laws.VectorSubject>> => [
   subject("VolatileAgent", exact, "exact"),
-  subject("SqlAgent on SQLite", exact, "exact", ["dot"]),
+  subject("SqlAgent on SQLite", exact, "exact", ["dot"], true),
   subject("PersistentAgent", exact, "exact", ["cosine"]),
   subject("VolatileAgent", usearchEngine, "usearch"),
   kept.sqlite,

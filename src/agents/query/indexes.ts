@@ -55,13 +55,22 @@ export const indexStatement = (
   const expressions = index.map(({ kind, path }) => dialect.scalar("state", path, kind))
   // The collection comes first although all rows have the same: planners without statistics would else take the primary key for
   // the better index.
-  const columns = ["collection", ...expressions.map(dialect.indexed), "key"].join(", ")
-  const on = `${table} (${columns}) WHERE collection = ${literal}`
-  const name = `dgents_query_${createHash("sha256").update(on).digest("hex").slice(0, 16)}`
   const statistics = expressions.map((expression) => dialect.statistics(table, expression))
   return {
-    name,
-    sql: `CREATE INDEX IF NOT EXISTS ${name} ON ${on}`,
+    ...on(table, ["collection", ...expressions.map(dialect.indexed), "key"], literal),
     statistics: statistics.filter((statement) => statement !== undefined)
   }
+}
+
+/** The same for an index that holds all there is of a row but its state: what is listed by it reads no states, however large they are. */
+export const listingStatement = (dialect: Dialect, table: string, collection: string): IndexStatement | undefined => {
+  const literal = dialect.literal(collection)
+  if (literal === undefined) return undefined
+  return { ...on(table, ["collection", "key", "revision", "saved_at"], literal), statistics: [] }
+}
+
+const on = (table: string, columns: ReadonlyArray<string>, collection: string) => {
+  const rows = `${table} (${columns.join(", ")}) WHERE collection = ${collection}`
+  const name = `dgents_query_${createHash("sha256").update(rows).digest("hex").slice(0, 16)}`
+  return { name, sql: `CREATE INDEX IF NOT EXISTS ${name} ON ${rows}` }
 }

@@ -8,7 +8,7 @@ import type { Claims } from "../Claims.ts"
 import type { Conflict, Current, Failure } from "../internal/backend.ts"
 import type { Index } from "../query/indexes.ts"
 import type { Dialect, Source } from "../query/sql.ts"
-import type { Entry } from "../Register.ts"
+import type { Entry, Listing, ListingOf } from "../Register.ts"
 import type { Log } from "../stream/Log.ts"
 import type { Connection } from "./postgres/connection.ts"
 
@@ -101,6 +101,8 @@ export interface Engine {
   readonly source?: ((collection: string, keep: Keep | undefined) => Source) | undefined
   /** Makes an index on the current states of a collection, if it is not there. Comes with a dialect; see `indexStatement`. */
   readonly index?: ((collection: string, index: Index) => Effect.Effect<void, Failure>) | undefined
+  /** What `Store` says of a listing. */
+  readonly listing?: ((collection: string, which: ListingOf) => Effect.Effect<Listing | undefined, Failure>) | undefined
   /** The current state. */
   readonly read: (id: Id) => Effect.Effect<Current | undefined, Failure>
   /** The current states of many keys as of one moment; those that are missing are left out. */

@@ -66,11 +66,19 @@ export interface Engine {
 export interface IndexFile {
   /**
    * Replaces the file, durably and in one step: whoever reads finds the old one or the new one. It holds the vectors as they
-   * are at the call. The mark comes back from `load`: say in it up to which change of the items the index goes.
+   * are at the call. The mark comes back from `load`: say in it up to which change of the items the index goes. So does what
+   * `stampOf` says that the vector of an id was made from.
    */
-  readonly save: (path: string, mark: string) => Effect.Effect<void, IndexUnsaved>
-  /** Replaces all that the engine holds by what the file holds, and answers its mark. After a failure nothing has changed. */
-  readonly load: (path: string) => Effect.Effect<string, IndexUnusable>
+  readonly save: (
+    path: string,
+    mark: string,
+    stampOf?: (id: string) => Stamp | undefined
+  ) => Effect.Effect<void, IndexUnsaved>
+  /**
+   * Replaces all that the engine holds by what the file holds, and answers its mark; `told` gets every id in the same instant. After
+   * a failure nothing has changed.
+   */
+  readonly load: (path: string, told?: (id: string, stamp: Stamp) => void) => Effect.Effect<string, IndexUnusable>
 }
 
 /**

@@ -4,7 +4,7 @@ import type { ReadError, StorageUnavailable } from "../StateError.ts"
 import type { Engine } from "./Engine.ts"
 import * as KeptIndex from "./KeptIndex.ts"
 import { KeptTable } from "./KeptTable.ts"
-import type { Stamp } from "./stamps.ts"
+import type { Listed, Stamp } from "./stamps.ts"
 
 export interface Kept {
   /** Told, while items are read that the index does not have as they are now, how many of them have been. */
@@ -14,8 +14,8 @@ export interface Kept {
   readonly size: number
   readonly ids: () => IterableIterator<string>
   readonly has: (id: string) => boolean
-  /** The ids whose vectors were not made from these items, or not for certain; also those that have no item any more. */
-  readonly stale: (items: ReadonlyMap<string, Stamp>) => ReadonlyArray<string>
+  /** The items whose vectors were not made from them, or not for certain; and without a stamp the ids that have no item any more. */
+  readonly stale: (items: Listed) => ReadonlyMap<string, Stamp | undefined>
   /** Takes note of a vector; the engine is told in the same instant. */
   readonly set: (id: string, stamp: Stamp | undefined) => void
   readonly delete: (id: string) => boolean

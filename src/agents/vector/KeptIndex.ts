@@ -23,16 +23,13 @@ export interface IndexOptions {
   readonly progress?: ((done: number, total: number) => void) | undefined
 }
 
-/** All ids of a file, and what their vectors were made from: revision 0 where that was not known for certain. */
+/** Whose index it is. */
 interface Mark {
   readonly format: typeof format
   readonly memory: string
-  readonly ids: ReadonlyArray<string>
-  readonly revisions: ReadonlyArray<number>
-  readonly times: ReadonlyArray<number>
 }
 
-const format = "dgents-memory-1"
+const format = "dgents-memory-2"
 
 // Setting this many takes some milliseconds.
 const together = 1000
@@ -118,16 +115,11 @@ export class KeptIndex extends Stamped implements Kept {
   /** Fills the engine from the file; leaves it empty where the file is of no use. */
   readonly load: Effect.Effect<void> = Effect.suspend(() => {
     const { path } = this.options
-    const loaded = Effect.flatMap(this.#file.load(path), (text) => {
+    const told = (id: string, stamp: Stamp) => super.set(id, stamp)
+    const loaded = Effect.flatMap(this.#file.load(path, told), (text) => {
       const mark = markOf(text)
       if (mark === undefined) return Effect.fail(this.#unusable("it is not that of a memory"))
-      if (mark.memory !== this.#memory) return Effect.fail(this.#unusable("it belongs to another memory"))
-      for (const [i, id] of mark.ids.entries())
-        super.set(id, { revision: mark.revisions[i] ?? 0, savedAt: mark.times[i] ?? 0 })
-      // An id with a stamp and without a vector would never be found.
-      return this.size === this.#engine.size()
-        ? Effect.void
-        : Effect.fail(this.#unusable("its vectors are not those that it names"))
+      return mark.memory === this.#memory ? Effect.void : Effect.fail(this.#unusable("it belongs to another memory"))
     })
     return Effect.catch(loaded, (error) => {
       this.#engine.clear()
@@ -162,7 +154,10 @@ export class KeptIndex extends Stamped implements Kept {
     this.#changes = 0
     this.#hasFailed = false
     // Nothing may change between the mark and the vectors: no turn of other fibers in between.
-    const saved = Effect.suspend(() => this.#file.save(this.options.path, this.#mark()))
+    const saved = Effect.suspend(() => {
+      const mark: Mark = { format, memory: this.#memory }
+      return this.#file.save(this.options.path, JSON.stringify(mark), (id) => this.all.get(id))
+    })
     return Effect.catch(Effect.provideService(saved, References.PreventSchedulerYield, true), (error) => {
       this.#hasFailed = true
       return Effect.logWarning(`Memory "${this.#name}": ${error.message}`)
@@ -171,17 +166,5 @@ export class KeptIndex extends Stamped implements Kept {
 
   unsaved<B>(effect: Effect.Effect<B>): Effect.Effect<B> {
     return this.#oneAtATime.withPermits(1)(effect)
-  }
-
-  #mark(): string {
-    const stamps = [...this.all.values()]
-    const mark: Mark = {
-      format,
-      memory: this.#memory,
-      ids: [...this.ids()],
-      revisions: stamps.map(({ revision }) => revision),
-      times: stamps.map(({ savedAt }) => savedAt)
-    }
-    return JSON.stringify(mark)
   }
 }

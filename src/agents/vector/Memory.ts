@@ -2,7 +2,7 @@
  * The working part of a vector agent: a family for what lasts, an engine and a map for what is looked up. The family
  * speaks first: an entry is shown once it is durable, and hidden once its removal is acknowledged.
  */
-import { Array as Arr, Effect, Option, References, type Schema, type Scope } from "effect"
+import { Array as Arr, Effect, Option, type Schema, type Scope } from "effect"
 import * as Codec from "../../schema/Codec.ts"
 import type { Claims } from "../Claims.ts"
 import type { Family } from "../Family.ts"
@@ -19,12 +19,12 @@ import { embedAll } from "./embedding.ts"
 import * as Kept from "./Kept.ts"
 import type { IndexOptions } from "./KeptIndex.ts"
 import * as Query from "./Query.ts"
-import { Shown, type Entry as ShownEntry } from "./Shown.ts"
+import { gently, loadBatch, Refreshing } from "./Refreshing.ts"
+import { Shown } from "./Shown.ts"
 import { type Metric, type Settings, Stored } from "./Stored.ts"
 import { StoredItems } from "./StoredItems.ts"
 import { type Searched, search } from "./searching.ts"
 import { checkSettings } from "./settings.ts"
-import type { Stamp } from "./stamps.ts"
 import { turns } from "./turns.ts"
 import { type EmbedderMismatch, EmbeddingFailed } from "./VectorError.ts"
 import { Writes } from "./Writes.ts"
@@ -41,16 +41,12 @@ export interface Options<A, E, R> {
   readonly index?: IndexOptions | undefined
 }
 
-// Items read in one round trip, and round trips under way at once.
-const loadBatch = 500
-const loadConcurrency = 4
+// Fewer items than this are added in one go.
+const few = 16
 
-// A family may answer at once, and other fibers want to run.
-const turn = Effect.suspend(() => (turns.begin() ? Effect.void : turns.next))
-
-// A family encodes and decodes a batch in one go, item by item: other fibers get their turn after a few of them, not after
-// hundreds as is usual.
-const gently = Effect.provideService(References.MaxOpsBeforeYield, 64)
+// To note thousands of items in one place takes milliseconds, and there are a number of such places: from so many items on, each
+// place has a turn of its own.
+const many = 256
 
 /** An item on its way into the memory. */
 interface Entry<A> {
@@ -73,6 +69,7 @@ export class Memory<in out A> {
   readonly #lifetime: Lifetime.Lifetime
   readonly #locks: KeyedLock
   readonly #writes = new Writes()
+  readonly #refreshing: Refreshing<A>
   /** Told of every item that is shown or hidden, for searches by words. */
   readonly #words: Words
 
@@ -94,6 +91,7 @@ export class Memory<in out A> {
     this.#words = words
     this.#lifetime = lifetime
     this.#locks = new KeyedLock(`memory "${name}"`)
+    this.#refreshing = new Refreshing({ shown, stored, locks: this.#locks, codec: this.#codec })
   }
 
   static open<A, E, R>(
@@ -121,8 +119,7 @@ export class Memory<in out A> {
           Effect.sync(() => shown.clear())
         )
       )
-      yield* index?.load ?? Effect.void
-      yield* memory.refresh
+      yield* memory.#refreshing.run(index === undefined ? Effect.void : Effect.andThen(index.load, index.reload))
       return memory
     })
   }
@@ -146,6 +143,11 @@ export class Memory<in out A> {
     return this.#shown.size
   }
 
+  /** Shows what the family holds, whoever wrote it. Where an index is kept, only what differs from it is read. */
+  get refresh(): Effect.Effect<void, ReadError> {
+    return this.#refreshing.run(this.#shown.index?.reload ?? Effect.void)
+  }
+
   ids(): ReadonlyArray<string> {
     return [...this.#shown.ids()]
   }
@@ -156,7 +158,7 @@ export class Memory<in out A> {
 
   entries(): Effect.Effect<ReadonlyArray<readonly [string, A]>, ReadError> {
     return Effect.map(
-      Effect.forEach(Arr.chunksOf(this.ids(), loadBatch), (ids) => Effect.andThen(turn, this.#itemsOf(ids))),
+      Effect.forEach(Arr.chunksOf(this.ids(), loadBatch), (ids) => Effect.andThen(turns.ready, this.#itemsOf(ids))),
       (batches) => batches.flatMap((items) => [...items])
     ).pipe(gently)
   }
@@ -203,19 +205,22 @@ export class Memory<in out A> {
 
   add(entries: Iterable<readonly [string, A]>) {
     const given = new Map(entries)
+    const pause = given.size < many ? Effect.void : turns.next
     const added = Effect.gen({ self: this }, function* () {
       const all = yield* Effect.forEach(given, ([id, item]) => this.#take(id, item))
       const vectors = yield* embedAll(
         this.#embedder,
         all.map(({ text }) => text)
       )
+      yield* pause
       const embedded = all.map((entry, i) => ({ ...entry, vector: vectors[i] ?? new Float32Array(0) }))
+      yield* pause
       yield* this.#locks.holdAll(
         all.map(({ id }) => id),
-        this.#save(embedded)
+        Effect.andThen(pause, this.#save(embedded, pause))
       )
     })
-    return given.size < 16 ? added : gently(added)
+    return given.size < few ? added : gently(added)
   }
 
   update(id: string, f: (item: A) => A) {
@@ -257,16 +262,20 @@ export class Memory<in out A> {
     )
   }
 
-  #save(entries: ReadonlyArray<Embedded<A>>): Effect.Effect<void, WriteError> {
+  #save(
+    entries: ReadonlyArray<Embedded<A>>,
+    pause: Effect.Effect<void> = Effect.void
+  ): Effect.Effect<void, WriteError> {
     if (entries.length === 0) return Effect.void
     const ids = entries.map(({ id }) => id)
     return Effect.clockWith((clock) => {
       const begun = clock.currentTimeMillisUnsafe()
       const stamps = this.#shown.index === undefined ? Effect.undefined : this.#stored.stampsSince(begun, ids)
-      const show = Effect.flatMap(stamps, (stamps) =>
+      const save = Effect.flatMap(pause, () => this.#stored.save(entries))
+      const show = Effect.flatMap(Effect.andThen(pause, stamps), (stamps) =>
         this.#shown.show(entries.map((entry) => ({ ...entry, stamp: stamps?.get(entry.id) })))
       )
-      return this.#write(ids, this.#stored.save(entries), show)
+      return Effect.andThen(this.#write(ids, save, Effect.andThen(show, pause)), pause)
     })
   }
 
@@ -276,54 +285,12 @@ export class Memory<in out A> {
    */
   #write(ids: ReadonlyArray<string>, write: Effect.Effect<void, WriteError>, show: Effect.Effect<void>) {
     const written = Effect.andThen(
-      Effect.onError(write, () => Effect.ignore(this.#loadItems(ids))),
+      Effect.onError(write, () => Effect.ignore(this.#refreshing.load(ids))),
       show
     )
     return Effect.andThen(
       Effect.uninterruptible(this.#writes.during(ids, written)),
       this.#shown.index?.saveIfDue ?? Effect.void
     )
-  }
-
-  // -------------------------------------------------------------------------------------------------------------------
-  // Catching up with the family
-
-  /** Shows what the family holds, whoever wrote it. Where an index is kept, only what differs from it is read. */
-  get refresh(): Effect.Effect<void, ReadError> {
-    return Effect.gen({ self: this }, function* () {
-      const { engine, index } = this.#shown
-      yield* index?.reload ?? Effect.void
-      const stamps = index === undefined ? undefined : yield* this.#stored.stamps
-      const ids =
-        index === undefined || stamps === undefined
-          ? new Set([...(yield* this.#stored.ids), ...this.#shown.ids()])
-          : index.stale(stamps)
-      const all = [...ids]
-      engine.reserve(stamps?.size ?? all.length)
-      let done = 0
-      const load = (batch: ReadonlyArray<string>) =>
-        Effect.map(Effect.andThen(turn, this.#locks.holdAll(batch, this.#loadItems(batch, stamps))), () => {
-          done += batch.length
-          index?.progress?.(done, all.length)
-        })
-      yield* Effect.forEach(Arr.chunksOf(all, loadBatch), load, { concurrency: loadConcurrency, discard: true })
-      yield* index?.caughtUp ?? Effect.void
-    }).pipe(gently)
-  }
-
-  /** Shows what the family holds under these ids, and hides what it does not hold. Stamps must be older than what is read. */
-  #loadItems(ids: ReadonlyArray<string>, stamps?: ReadonlyMap<string, Stamp>): Effect.Effect<void, ReadError> {
-    return Effect.gen({ self: this }, function* () {
-      const found = yield* this.#stored.read(ids)
-      const entries: Array<ShownEntry<A>> = []
-      for (const [id, { item, vector }] of found) {
-        const corrupt = (error: Codec.CodecError) => this.#stored.corrupt(id, error.reason)
-        const owned =
-          this.#shown.index === undefined ? yield* Effect.mapError(own(this.#codec, item), corrupt) : undefined
-        entries.push({ id, owned, vector, stamp: stamps?.get(id) })
-      }
-      for (const id of ids) if (!found.has(id)) this.#shown.hide(id)
-      yield* this.#shown.show(entries)
-    })
   }
 }

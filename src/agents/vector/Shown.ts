@@ -5,6 +5,7 @@ import type { Words } from "./bm25.ts"
 import type { Engine } from "./Engine.ts"
 import type { Kept } from "./Kept.ts"
 import type { Stamp } from "./stamps.ts"
+import { turns } from "./turns.ts"
 
 /** An item with its vector, and what tells it from other items of its id, as far as that is known. */
 export interface Entry<A> {
@@ -58,8 +59,11 @@ export class Shown<in out A> {
         return Effect.void
       }
       const set = engine.setMany(entries.map(({ id, stamp, vector }) => [id, vector, stamp] as const))
-      // The file would hold vectors that its mark does not know of.
-      if (index !== undefined) return index.unsaved(Effect.map(set, () => this.#note(entries)))
+      if (index !== undefined) {
+        const note = Effect.map(turns.ready, () => this.#note(entries))
+        // A file that is saved in between would hold vectors that nobody knows the items of.
+        return index.unsaved(Effect.uninterruptibleMask((restore) => Effect.andThen(restore(set), note)))
+      }
       // Whoever finds a vector finds its item, from the first moment on.
       this.#note(entries)
       return set

@@ -32,13 +32,20 @@ const toBase64 = (vector: Float32Array): string => {
   return (isBigEndian ? Buffer.from(bytes).swap32() : bytes).toString("base64")
 }
 
+// What Node skips or takes for something else is not in it.
+const base64 = /^[A-Za-z0-9+/]*={0,2}$/
+
 const fromBase64 = (text: string): Float32Array | undefined => {
-  const bytes = Buffer.from(text, "base64")
-  // Node skips what is not base64, so only text that comes back equal was read in full.
-  if (bytes.byteLength % 4 !== 0 || bytes.toString("base64") !== text) return undefined
+  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0
+  const length = (text.length / 4) * 3 - padding
+  if (text.length % 4 !== 0 || length % 4 !== 0 || !base64.test(text)) return undefined
+  const vector = new Float32Array(length / 4)
+  const bytes = Buffer.from(vector.buffer)
+  bytes.write(text, "base64")
+  // Bits that do not count are zero in what was written here.
+  if (padding > 0 && bytes.toString("base64", length - (3 - padding)) !== text.slice(-4)) return undefined
   if (isBigEndian) bytes.swap32()
-  // A fresh buffer: a small one of Node's is a slice of a pool, at any offset.
-  return new Float32Array(new Uint8Array(bytes).buffer)
+  return vector
 }
 
 /** Whether every number is finite. */

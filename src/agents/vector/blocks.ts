@@ -5,6 +5,7 @@
  * there. Where WebAssembly is missing, or the system gives it no more, a block is an ordinary array.
  */
 import { encodeRow, factBytes } from "./quantize.ts"
+import type { Snapshot } from "./snapshot.ts"
 import type { Kernels, MakeMemory, Memory } from "./wasm/host.ts"
 import { stepBytes } from "./wasm/program.ts"
 
@@ -58,6 +59,8 @@ export class Blocks {
   readonly #headBytes: number
   #blocks: Array<Block> = []
   #memory: Grown | undefined
+  /** Told before a row changes. */
+  snapshot: Snapshot | undefined
   #norm = 0
   #error = 0
 
@@ -85,6 +88,11 @@ export class Blocks {
     return this.#norm
   }
 
+  /** For rows that were written where they lie. */
+  set norm(norm: number) {
+    this.#norm = Math.max(this.#norm, norm)
+  }
+
   /** The largest error of their codes. */
   get error(): number {
     return this.#error
@@ -107,6 +115,22 @@ export class Blocks {
     return 4 * (this.of(row).start + blockRows * this.stride) + (row & (blockRows - 1)) * this.codeStride
   }
 
+  /** The numbers of a row, not a copy. */
+  at(row: number): Float32Array {
+    const start = this.startOf(row)
+    return this.of(row).home.floats.subarray(start, start + this.stride)
+  }
+
+  /** All numbers of the first so many rows, for which there is room, by blocks; not a copy. */
+  first(count: number): ReadonlyArray<Float32Array> {
+    return Array.from({ length: Math.ceil(count / this.blockRows) }, (_, i) => {
+      const first = i * this.blockRows
+      const start = this.startOf(first)
+      const rows = Math.min(this.blockRows, count - first)
+      return this.of(first).home.floats.subarray(start, start + rows * this.stride)
+    })
+  }
+
   /** Makes room for so many rows in all. */
   reserve(rows: number): void {
     if (rows <= this.capacity) return
@@ -121,27 +145,21 @@ export class Blocks {
 
   /** Writes a row: the numbers of a vector, divided by `divisor`, which makes them of this norm. */
   write(row: number, vector: Float32Array, divisor: number, norm: number): void {
+    this.snapshot?.keep(row)
     const { floats } = this.of(row).home
     const start = this.startOf(row)
     if (divisor === 1) floats.set(vector, start)
     // Sound: `i` is below the length.
     else for (let i = 0; i < vector.length; i++) floats[start + i] = (vector[i] as number) / divisor
-    this.#norm = Math.max(this.#norm, norm)
-    this.#encode(row)
+    this.norm = norm
+    this.encode(row)
   }
 
   /** Copies a row over another one. */
   copy(from: number, to: number): void {
-    const start = this.startOf(from)
-    this.of(to).home.floats.set(this.of(from).home.floats.subarray(start, start + this.stride), this.startOf(to))
-    this.#encode(to)
-  }
-
-  clear(): void {
-    this.#blocks = []
-    this.#memory = undefined
-    this.#norm = 0
-    this.#error = 0
+    this.snapshot?.keep(to)
+    this.of(to).home.floats.set(this.at(from), this.startOf(to))
+    this.encode(to)
   }
 
   /** Puts a block in the place of the only one. */
@@ -150,10 +168,16 @@ export class Blocks {
     this.#blocks = [block]
     if (old === undefined) return
     block.home.floats.set(old.home.floats, block.start)
-    for (let row = 0; row < this.#rowsOf(old); row++) this.#encode(row)
+    for (let row = 0; row < this.#rowsOf(old); row++) this.encode(row)
   }
 
-  #encode(row: number): void {
+  /** Whether rows have codes. */
+  get hasCodes(): boolean {
+    return this.#layout.codes !== "none" && this.#blocks[0]?.home.kernels !== undefined
+  }
+
+  /** Makes the codes of a row, where there are any. */
+  encode(row: number): void {
     const { codes, dimension } = this.#layout
     const { home } = this.of(row)
     if (codes === "none" || home.kernels === undefined) return

@@ -6,7 +6,7 @@
  *   the last bit. WebAssembly only tells which vectors need no score; see scan.ts.
  * - Costs: 4 bytes a number, and a scan a search, which is as fast as memory is read: for 100 000 x 384, k = 10, one thread,
  *   1.02 times the bare kernel (9 ms where plain TypeScript takes 28 to 36), and a third of that with `"int8"`, at 5 bytes a
- *   number. Some 60 to 140 vectors of them are scored. Searches and insertions take turns of 8 ms on the event loop. Memory
+ *   number. Some 60 to 140 vectors of them are scored. Searches and insertions take turns of 3 ms on the event loop. Memory
  *   grows in place, and is given back as a whole by `clear`.
  * - Fails: with `StorageUnavailable` for a wrong option, and with a `RangeError`, a defect, when the system gives no memory.
  */

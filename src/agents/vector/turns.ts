@@ -29,6 +29,9 @@ export class Turns {
     return false
   }
 
+  /** Waits until one may begin, which mostly is now. */
+  readonly ready: Effect.Effect<void> = Effect.suspend(() => (this.begin() ? Effect.void : this.next))
+
   /** Waits for a turn of one's own. */
   readonly next: Effect.Effect<void> = Effect.callback((resume) => {
     const go = () => resume(Effect.void)
@@ -48,5 +51,5 @@ export class Turns {
   }
 }
 
-/** The allowance of the process: half of the 20 ms that the loop may be late. */
-export const turns: Turns = new Turns(8)
+/** The allowance of the process: a small part of the 20 ms that the loop may be late, since the machine has other work as well. */
+export const turns: Turns = new Turns(3)

@@ -35,7 +35,18 @@ it.effect("the bytes are little-endian, on every machine", () =>
 
 it.effect("what is not base64 of finite floats is refused, in both directions", () =>
   Effect.gen(function* () {
-    for (const text of ["AACAPw", "AACAPw==\n", "AACA Pw==", "AACAPx==", "****", "AAAA", "AADAfw==", "AACAfw=="]) {
+    for (const text of [
+      "AACAPw",
+      "AACAPw==\n",
+      "AACA Pw==",
+      "AACAPx==",
+      "AAC*AAAAAAAAAAAA",
+      "AACA-wAAAAAAAAAA",
+      "****",
+      "AAAA",
+      "AADAfw==",
+      "AACAfw=="
+    ]) {
       expect((yield* Effect.flip(decode(text)))._tag).toBe("SchemaError")
     }
     for (const value of [Float32Array.of(Number.NaN), Float32Array.of(1, Number.NEGATIVE_INFINITY), [1], "AAAA"]) {

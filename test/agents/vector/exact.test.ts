@@ -6,6 +6,7 @@ import { engine } from "../../../src/agents/vector/exact.ts"
 import type { Metric } from "../../../src/agents/vector/Stored.ts"
 import { Turns } from "../../../src/agents/vector/turns.ts"
 import { conforms, random } from "./engineConformance.ts"
+import { files } from "./indexedFiles.ts"
 
 const metrics: ReadonlyArray<Metric> = ["cosine", "dot", "euclidean"]
 
@@ -36,6 +37,14 @@ for (const [name, way] of ways) {
     recall: 1
   })
 }
+
+for (const [name, way] of [
+  ["plain", { ...small, makeMemory: "none" }],
+  ["floats", small],
+  ["codes, in turns", { ...small, hasCodes: true, turns: impatient() }],
+  ["floats as they come", {}]
+] as const)
+  files({ name: `exact, ${name}`, make: (options) => make({ ...options, ...way }) })
 
 it.effect("a cosine is never above 1, and the zero vector scores 0 on either side", () =>
   Effect.gen(function* () {

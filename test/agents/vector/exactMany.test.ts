@@ -1,7 +1,9 @@
+import { join } from "node:path"
 import { expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { ExactIndex, type ExactOptions } from "../../../src/agents/vector/ExactIndex.ts"
 import { Turns } from "../../../src/agents/vector/turns.ts"
+import { tempDirectory } from "../sql/temp.ts"
 
 const all = { k: Number.POSITIVE_INFINITY, minScore: Number.NEGATIVE_INFINITY }
 
@@ -142,5 +144,36 @@ it.effect("who waits for a turn may go away, and the next one gets it", () =>
     expect(patient.begin()).toBe(false)
     yield* Fiber.join(first)
     expect(patient.begin()).toBe(true)
+  })
+)
+
+it.effect("a search under way when a file is loaded, or all is cleared, answers with what there is then", () =>
+  Effect.gen(function* () {
+    const path = join(yield* tempDirectory, "index")
+    const saved = impatient()
+    // In other rows than below, and with other scores.
+    for (const [id, vector] of many(200).toReversed()) saved.set(id, vector)
+    yield* saved.index.save(path, "")
+    const best = (index: ExactIndex) =>
+      index.search(Float32Array.of(1), { ...all, k: 1 }, ([match]) => `${match?.id}:${match?.score}`)
+    for (const hasCodes of [false, true])
+      for (const turns of [1, 5, 12]) {
+        const index = impatient({ hasCodes })
+        // The best comes last in a scan.
+        for (const [id] of many(300)) index.set(id, Float32Array.of(-Number(id)))
+        const loading = yield* Effect.forkChild(index.index.load(path), { startImmediately: true })
+        const answers: Array<Fiber.Fiber<string>> = []
+        while (loading.pollUnsafe() === undefined) {
+          if (answers.length < 8) answers.push(yield* Effect.forkChild(best(index), { startImmediately: true }))
+          yield* turn
+        }
+        for (const answer of answers) expect(["0:0", "199:199"]).toContain(yield* Fiber.join(answer))
+        expect(yield* best(index)).toBe("199:199")
+        const late = yield* Effect.forkChild(best(index), { startImmediately: true })
+        for (let i = 0; i < turns; i++) yield* turn
+        index.clear()
+        index.set("1", Float32Array.of(7))
+        expect(["199:199", "1:7"]).toContain(yield* Fiber.join(late))
+      }
   })
 )

@@ -1,4 +1,4 @@
-// What the index file of an engine over a library promises.
+// What the index file of an engine promises.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect, it } from "@effect/vitest"
@@ -8,12 +8,14 @@ import type { IndexedEngine } from "../../../src/agents/vector/indexed/engine.ts
 import type { Metric } from "../../../src/agents/vector/Stored.ts"
 import { random, tempDirectory } from "./engineConformance.ts"
 
-type Make = (options: { readonly dimension: number; readonly metric: Metric }) => IndexedEngine
+/** An engine with an index file. Whether it has work to do in the background is up to its kind. */
+type Filed = Engine & Pick<IndexedEngine, "index" | "setMany"> & Partial<Pick<IndexedEngine, "settled">>
+type Make = (options: { readonly dimension: number; readonly metric: Metric }) => Filed
 
 /** Waits for what an engine over a library does in the background. */
 export const settled = (engine: Engine): Effect.Effect<void> =>
-  // Sound: it is only given such engines.
-  (engine as IndexedEngine).settled
+  // Sound: it is only given engines with an index file.
+  (engine as Filed).settled ?? Effect.void
 
 const dimension = 8
 const request: Request = { k: 10, minScore: Number.NEGATIVE_INFINITY }
@@ -34,16 +36,23 @@ const filled = (make: Make, metric: Metric = "cosine") =>
     yield* engine.setMany(
       Array.from({ length: 700 }, (_, i) => [["\ud800", "", "\0", "é"][i] ?? `n${i}`, fresh()] as const)
     )
-    yield* engine.settled
+    yield* settled(engine)
     for (let i = 0; i < 100; i++) engine.set(`n${5 * i}`, fresh())
-    yield* engine.settled
+    yield* settled(engine)
     for (let i = 0; i < 60; i++) engine.delete(`n${7 * i}`)
     for (let i = 0; i < 30; i++) engine.set(`late${i}`, fresh())
     return engine
   })
 
-/** The promises of `index`, as tests; `other` makes an engine that cannot use the files of `make`. */
-export const files = ({ make, name, other }: { readonly name: string; readonly make: Make; readonly other: Make }) => {
+/** What is tried; `other` makes an engine that cannot use the files of `make`, where there is such a one. */
+interface Subject {
+  readonly name: string
+  readonly make: Make
+  readonly other?: Make
+}
+
+/** The promises of `index`, as tests. */
+export const files = ({ make, name, other }: Subject) => {
   for (const metric of ["cosine", "dot", "euclidean"] as const)
     it.effect(`${name}, ${metric}: what is loaded answers as what was saved, takes more, and is saved again`, () =>
       Effect.gen(function* () {
@@ -71,12 +80,12 @@ export const files = ({ make, name, other }: { readonly name: string; readonly m
             "n3000",
             Float32Array.from({ length: dimension }, (_, i) => -i)
           )
-          yield* one.settled
+          yield* settled(one)
         }
         yield* loaded.index.save(path, "again")
         const again = make({ dimension, metric })
         expect(yield* again.index.load(path)).toBe("again")
-        yield* again.settled
+        yield* settled(again)
         const asked = query()
         expect(yield* search(again, asked, all)).toEqual(yield* search(engine, asked, all))
       })
@@ -90,7 +99,7 @@ export const files = ({ make, name, other }: { readonly name: string; readonly m
       expect(yield* engine.index.load(path)).toBe("")
       expect(engine.size()).toBe(0)
       engine.set("a", vectors(1)())
-      yield* engine.settled
+      yield* settled(engine)
       expect((yield* search(engine, vectors(2)())).map(({ id }) => id)).toEqual(["a"])
     })
   )
@@ -141,7 +150,7 @@ export const files = ({ make, name, other }: { readonly name: string; readonly m
       const differences = [
         [make({ dimension, metric: "dot" }), "metric"],
         [make({ dimension: dimension + 1, metric: "cosine" }), "dimension"],
-        [other({ dimension, metric: "cosine" }), "settings"]
+        ...(other === undefined ? [] : [[other({ dimension, metric: "cosine" }), "settings"] as const])
       ] as const
       for (const [engine, what] of differences) {
         const error = yield* Effect.flip(engine.index.load(path))
@@ -168,6 +177,40 @@ export const files = ({ make, name, other }: { readonly name: string; readonly m
       const loaded = make({ dimension, metric: "cosine" })
       yield* loaded.index.load(path)
       expect(yield* search(loaded, query, all)).toEqual(before)
+    })
+  )
+
+  it.effect(`${name}: what each vector was made from comes back with it, as far as somebody knew`, () =>
+    Effect.gen(function* () {
+      const path = join(yield* tempDirectory, "index")
+      const engine = yield* filled(make)
+      const stampOf = (id: string) =>
+        id === "" ? undefined : { revision: id.length + 2 ** 40, savedAt: 1_763_000_000_000.125 + id.length }
+      yield* engine.index.save(path, "", stampOf)
+      const stamps = new Map<string, unknown>()
+      const loaded = make({ dimension, metric: "cosine" })
+      yield* loaded.index.load(path, (id, stamp) => void stamps.set(id, stamp))
+      expect(stamps.size).toBe(engine.size())
+      for (const [id, stamp] of stamps) expect(stamp).toEqual(stampOf(id) ?? { revision: 0, savedAt: 0 })
+      const changed = readFileSync(path)
+      changed.writeUInt8(changed.readUInt8(1000) ^ 1, 1000)
+      writeFileSync(path, changed)
+      yield* Effect.flip(loaded.index.load(path, () => expect.unreachable()))
+    })
+  )
+
+  it.effect(`${name}: what is cleared while a file is read stays empty, and nobody is told of it`, () =>
+    Effect.gen(function* () {
+      const path = join(yield* tempDirectory, "index")
+      yield* (yield* filled(make)).index.save(path, "")
+      const engine = make({ dimension, metric: "cosine" })
+      const loading = yield* Effect.forkChild(
+        engine.index.load(path, () => expect.unreachable()),
+        { startImmediately: true }
+      )
+      engine.clear()
+      yield* Fiber.join(loading)
+      expect(engine.size()).toBe(0)
     })
   )
 

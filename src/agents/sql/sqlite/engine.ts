@@ -5,6 +5,7 @@ import type { Engine, Failure } from "../Engine.ts"
 import type { Connection } from "./connection.ts"
 import { dialect } from "./dialect.ts"
 import { busyFailure, isBusy, readFailure } from "./errors.ts"
+import { Listings } from "./listings.ts"
 import * as Log from "./log.ts"
 import { Queries, Refused } from "./queries.ts"
 import { Rows } from "./rows.ts"
@@ -29,6 +30,7 @@ export const make = ({ busyTimeout, claims, connection, writer }: Parts): Engine
   const rows = new Rows(connection)
   const queries = new Queries(connection.db)
   const watching = new Watching(connection)
+  const listings = new Listings(connection)
 
   const attempt = <A>(read: () => A, deadline?: number): Effect.Effect<A, Failure> => {
     if (writer.isClosing) return Exit.fail({ _tag: "Closed" })
@@ -60,6 +62,7 @@ export const make = ({ busyTimeout, claims, connection, writer }: Parts): Engine
             connection.db.exec(statement.sql)
           })
     },
+    listing: (collection, which) => reading(() => listings.of(collection, which)),
     read: (id) => reading(() => rows.read(id)),
     readMany: (collection, keys) => reading(() => rows.readMany(collection, keys)),
     history: (id, before, limit) => reading(() => rows.history(id, before, limit)),

@@ -11,11 +11,12 @@
  */
 import { Effect } from "effect"
 import type { Engine, Entry, IndexFile, Match, Request } from "../Engine.ts"
+import { filed } from "../file/filed.ts"
 import { dot, type ScoreRows } from "../kernels.ts"
 import type { Metric } from "../Stored.ts"
 import { TopK } from "../topK.ts"
 import { turns } from "../turns.ts"
-import { filed } from "./filed.ts"
+import * as Filed from "./filed.ts"
 import type { Labelled, Slot } from "./labelled.ts"
 import type { NativeKind } from "./NativeIndex.ts"
 import { Rows } from "./rows.ts"
@@ -80,20 +81,18 @@ class Indexed implements IndexedEngine {
     this.#scorer = new Scorer(this.#rows, this.#scoreRows)
     this.#upkeep = new Upkeep(kind, this.#rows, this.#slots, { least: leastWaste })
     this.index = filed({
-      kind,
-      metric,
-      dimension,
-      held: () => ({
-        rows: this.#rows,
-        slots: [...this.#slots.values()],
-        labelled: this.#upkeep.index,
-        generation: this.#generation
-      }),
-      replace: (rows, slots, labelled, generation) => {
-        if (generation !== this.#generation) return
-        this.#empty(rows, labelled)
-        for (const slot of slots) this.#show(slot, labelled?.labelOf(slot) !== undefined)
-        this.#upkeep.wake()
+      ...Filed.made(kind, metric, dimension),
+      take: () => Filed.take({ rows: this.#rows, slots: [...this.#slots.values()], labelled: this.#upkeep.index }),
+      place: () => {
+        const generation = this.#generation
+        return (count) =>
+          Filed.place(kind, dimension, count, (rows, slots, isIndexed, labelled) => {
+            if (generation !== this.#generation) return false
+            this.#empty(rows, labelled)
+            for (const slot of slots) this.#show(slot, isIndexed(slot))
+            this.#upkeep.wake()
+            return true
+          })
       }
     })
   }
@@ -126,15 +125,16 @@ class Indexed implements IndexedEngine {
 
   setMany(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const [rows, generation] = [this.#rows, this.#generation]
-      const written: Array<Slot> = []
+      const [rows, generation, written] = [this.#rows, this.#generation, [] as Slot[]]
       const write = Effect.gen({ self: this }, function* () {
         for (let start = 0; start < entries.length; start += copied) {
-          if (!turns.begin()) yield* turns.next
+          yield* turns.ready
           if (generation !== this.#generation) return
           for (const [id, vector] of entries.slice(start, start + copied))
             written.push({ id, row: this.#write(vector) })
         }
+        yield* turns.ready
+        if (generation !== this.#generation) return
         for (const slot of written) this.#show(slot, false)
         const last = written.pop()
         written.length = 0

@@ -24,7 +24,9 @@ export class Rows {
     const reused = this.#readers === 0 ? this.#free.pop() : undefined
     if (reused !== undefined) return reused
     const row = this.#end++
-    if (row % this.rowsPerBlock === 0) this.#blocks.push(new Float32Array(this.rowsPerBlock * this.dimension))
+    // Without zeros, which would take longer than to read vectors from a file.
+    if (row % this.rowsPerBlock === 0)
+      this.#blocks.push(new Float32Array(Buffer.allocUnsafeSlow(4 * this.rowsPerBlock * this.dimension).buffer))
     return row
   }
 

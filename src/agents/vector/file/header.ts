@@ -11,13 +11,15 @@ const HeaderSchema = Schema.Struct({
     settings: Schema.String,
     byteOrder: Schema.Literals(["BE", "LE"]),
     metric: Schema.Literals(["cosine", "dot", "euclidean"]),
-    dimension: Count
+    dimension: Count,
+    /** Numbers from one vector to the next. */
+    stride: Count
   }),
-  mark: Schema.String,
-  /** `native` and `ids` in bytes; the others say how many. */
-  sizes: Schema.Struct({ native: Count, count: Count, gone: Count, ids: Count }),
+  /** `native`, `ids` and `mark` in bytes; the others say how many. */
+  sizes: Schema.Struct({ native: Count, count: Count, labels: Count, gone: Count, ids: Count, mark: Count }),
   waste: Count,
-  nextLabel: Count
+  nextLabel: Count,
+  norm: Schema.Number
 })
 
 /** What an index file says of itself. */
@@ -26,7 +28,7 @@ export type Header = typeof HeaderSchema.Type
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(HeaderSchema))
 
 // The last character is the version of the format.
-const magic = Buffer.from("dgentsi1", "latin1")
+const magic = Buffer.from("dgentsi2", "latin1")
 
 /** The magic, the length of the header and the checksum of all before, 4 bytes each. */
 export const footerBytes: number = magic.length + 8
@@ -56,9 +58,9 @@ export const readHeader = async (file: FileHandle) => {
   const start = size - footerBytes - headerBytes
   const header = Option.getOrUndefined(decode((await readAt(file, start, headerBytes))?.toString()))
   if (header === undefined) return undefined
-  const { count, gone, ids, native } = header.sizes
-  // Checked before anything is allocated by it.
-  if (native + 4 * count * (header.made.dimension + 1) + 4 * gone + ids !== start) return undefined
+  const { count, gone, ids, labels, mark, native } = header.sizes
+  // Checked before anything is allocated by it. A stamp takes 16 bytes.
+  if (native + count * (4 * header.made.stride + 16) + 4 * (labels + gone) + ids + mark !== start) return undefined
   return { header, headerBytes, checksum: footer.readUInt32LE(4) }
 }
 
