@@ -71,3 +71,16 @@ bench(
     return { ours: () => cached.load, raw: () => volatile.load }
   })
 )
+
+bench(
+  "cached/load 1 KB for the first time from a family over memory, against a load of a key from memory",
+  Effect.gen(function* () {
+    const below = yield* VolatileAgent.family({ name: "threads", schema: Conversation })
+    const next = conversations(1_000)
+    const keys = 1_000
+    yield* below.saveMany(Array.from({ length: keys }, (_, i) => [`${i}`, next(i)] as const))
+    // Half of them are kept, so that each has been forgotten when its turn comes again.
+    const cached = yield* Cached.family(below, { maxKeys: keys / 2 })
+    return { ours: (i) => cached.at(`${i % keys}`).load, raw: (i) => below.at(`${i % keys}`).load }
+  })
+)

@@ -61,10 +61,38 @@ export interface Register {
    */
   readonly changes?: Stream.Stream<Revision.Change<Payload>, ReadError> | undefined
   /**
+   * As `changes`, told by a call and without the states, for caches: begun by the call itself, which answers an exit where
+   * nothing is to be waited for; otherwise an effect, to be run once, after which what is stored is told. Answers `undefined`
+   * where it cannot, and then, as without it, `changes` is used. Comes with `changes`.
+   */
+  readonly listen?: ((listener: Listener) => Effect.Effect<Listening, ReadError> | undefined) | undefined
+  /**
    * How the state is written together with others of its storage, all or none; comes with `changes`. Without it, the state
    * is written alone.
    */
   readonly member?: Member | undefined
+}
+
+/** One who wants to know at once that something was committed. What it throws is logged, and stops nobody else. */
+export interface Listener {
+  readonly hear: (news: News) => void
+}
+
+/** What a listener hears, perhaps more than once, and after something newer. */
+export type News =
+  /** A commit, or what was found to be stored. */
+  | { readonly _tag: Revision.Change<unknown>["_tag"]; readonly revision: Revision.Revision }
+  /** Nothing is stored; since when is not known. */
+  | { readonly _tag: "Absent" }
+  /** There may have been a commit, of which no more is known. */
+  | { readonly _tag: "Unknown" }
+  /** From now on commits go by unnoticed, until something is heard again: the agent has closed, say. */
+  | { readonly _tag: "Gap" }
+
+/** A listener that is told. */
+export interface Listening {
+  /** It hears nothing from then on. */
+  readonly stop: Effect.Effect<void>
 }
 
 /** Fails with `RevisionConflict` unless `actual` is what was expected. For the `write` of a register. */
@@ -104,4 +132,16 @@ export interface Store {
    * are read and looked through in memory.
    */
   readonly query?: ((plan: Plan) => Effect.Effect<ReadonlyArray<Cells> | undefined, ReadError>) | undefined
+  /** Lists commits without reading states, which `query` may do; `undefined` where it cannot. @internal */
+  readonly listing?: ((which: ListingOf) => Effect.Effect<Listing | undefined, ReadError>) | undefined
 }
+
+/** Which commits to list: those of the first `limit` keys with this prefix, in some order, behind the key `after`. @internal */
+export interface ListingOf {
+  readonly prefix: string
+  readonly after: string | undefined
+  readonly limit: number
+}
+
+/** Current commits: times in milliseconds since the epoch. @internal */
+export type Listing = ReadonlyArray<readonly [key: string, revision: number, savedAt: number]>

@@ -3,16 +3,16 @@
  * go to the backend first and then to the cache, or as `write` says.
  *
  * - Promises: what the backend promises, `linearizable` where the backend is, to all who use this agent. Commits made
- *   around it are seen late: on the backend's own handle or in another process, when its `changes` tell of them and the
- *   subscription (a fiber) has run; where `changes` does not tell, after `ttl`. Hence shared by one `process`. No
- *   update is lost even then: `modify` and `compareAndSave` compare revisions in the backend, and a conflict empties the
- *   cache, so that the function of a `modify` runs again on what is there. A stale answer is never older than what was
- *   read or written through this agent. Writes behind are `volatile`, without history, and lost when somebody else wrote
- *   meanwhile.
- * - Costs: a load from the cache (nothing in the backend) a hit; a load from the backend and a save to the cache a miss,
- *   one for all fibers that miss together. A write decodes what it stored and saves it to the cache; the subscription
- *   reads the backend once when it opens, and decodes each commit once more. A write behind costs an encoding and a copy,
- *   and another encoding when it reaches the backend.
+ *   around it are seen late: on the backend's own handle or in another process, when the backend tells of them; where it
+ *   does not, after `ttl`. Hence shared by one `process`. No update is lost even then: `modify` and `compareAndSave` compare
+ *   revisions in the backend, and a conflict empties the cache, so that the function of a `modify` runs again on what is
+ *   there. A stale answer is never older than what was read or written through this agent. Writes behind are `volatile`,
+ *   without history, and lost when somebody else wrote meanwhile.
+ * - Costs: nothing in the backend a hit, and next to nothing where entries are kept in memory; a load from the backend and a
+ *   copy of the state a miss, one for all fibers that miss together. A write decodes what it stored, and copies that. The
+ *   backend tells of commits by a call; one that has `changes` alone takes a fiber a key, and so does `shared`: it reads the
+ *   backend when it begins, and decodes each commit. A write behind costs an encoding and a copy, and another encoding when it reaches the
+ *   backend.
  * - Fails: as the backend does, and with `StorageUnavailable` when an option is not what it has to be. A cache that fails
  *   is a miss, logged at debug level, and never fails an operation. Writes behind fail after they were acknowledged:
  *   `onFailure`, `flush` and `figures` tell.
@@ -32,12 +32,14 @@ import { bytes, count, optional } from "../agents/internal/options.ts"
 import type { Owned } from "../agents/internal/owned.ts"
 import type { CompareError, StorageUnavailable } from "../agents/StateError.ts"
 import * as VolatileAgent from "../agents/VolatileAgent.ts"
-import { Cell, Shared } from "./cached/Cell.ts"
+import { Cell } from "./cached/Cell.ts"
 import { Cells } from "./cached/Cells.ts"
-import { Entry, trusted } from "./cached/Entry.ts"
+import { Entry } from "./cached/Entry.ts"
 import type { Figures } from "./cached/Figures.ts"
 import { overCells } from "./cached/family.ts"
 import { behindOf, checkPolicy, type Policy } from "./cached/Policy.ts"
+import { Shared } from "./cached/Shared.ts"
+import { trusted } from "./cached/trusted.ts"
 import { refusePerFiber } from "./internal/perFiber.ts"
 
 export type { BehindOptions, Failure, Policy } from "./cached/Policy.ts"
@@ -48,7 +50,7 @@ export { Entry, type Figures }
 
 /** What `make` takes besides the backend. */
 export interface Options<S, E, R> extends Policy {
-  /** Makes the agent that keeps the entries. Default: a VolatileAgent. */
+  /** Makes the agent that keeps the entries. Default: they are kept in memory. */
   readonly cache?:
     | ((schema: Schema.Codec<Entry<S>, unknown>) => Effect.Effect<DataAgent.DataAgent<Entry<S>>, E, R>)
     | undefined
@@ -56,13 +58,13 @@ export interface Options<S, E, R> extends Policy {
 
 /** What `family` takes besides the backend. */
 export interface FamilyOptions<S, E, R> extends Policy {
-  /** Makes the family that keeps the entries. Default: a VolatileAgent's. */
+  /** Makes the family that keeps the entries. Default: they are kept in memory. */
   readonly cache?:
     | ((schema: Schema.Codec<Entry<S>, unknown>) => Effect.Effect<Family.Family<Entry<S>>, E, R>)
     | undefined
   /** How many keys are cached, from 1; past it the least recently used ones are forgotten. Default: 10 000. */
   readonly maxKeys?: number | undefined
-  /** How many bytes of entries the default cache keeps, as JSON; costs one encoding an entry. Default: no limit. */
+  /** How many bytes of entries are kept in memory by default, as JSON; costs one encoding an entry. Default: no limit. */
   readonly maxBytes?: number | undefined
 }
 
@@ -118,17 +120,12 @@ export const make: {
       yield* checkPolicy(backend.name, options)
       yield* refusePerFiber(backend, "Cached")
       const { schema } = backend.codec
-      const cache =
-        options.cache === undefined
-          ? // Nothing of what it is given could be wrong.
-            yield* Effect.orDie(VolatileAgent.make({ name: `cache of ${backend.name}`, schema: trusted(schema) }))
-          : yield* options.cache(Entry(schema))
+      const cache = options.cache && (yield* options.cache(Entry(schema)))
       const lifetime = yield* Lifetime.make
       const hub = yield* Hub.make<Owned<S>>()
-      const shared = new Shared(options, yield* Effect.scope)
+      const shared = new Shared(backend.name, schema, options, yield* Effect.scope)
       const cell = new Cell(backend, cache, shared, hub.at(""))
-      // Started at once: an agent of this process is subscribed to before its cached handle exists.
-      if (shared.settings.follow) yield* Effect.forkScoped(cell.front.watch, { startImmediately: true })
+      yield* Effect.acquireRelease(cell.follow, () => cell.end)
       const where = { agent: backend.name, key: backend.key }
       const guarded = Lifetime.guard(cell.register, where, lifetime)
       const agent = DataAgent.wrap(backend, () => guarded, claims(backend.claims, options))
@@ -153,16 +150,19 @@ export const family: {
       yield* refusePerFiber(backend.at(""), "Cached")
       yield* checkPolicy(backend.name, options, { maxKeys: optional(count), maxBytes: optional(bytes) })
       const { schema } = backend.codec
-      const defaults = { name: `cache of ${backend.name}`, schema: trusted(schema), maxBytes }
+      const measured = { name: `cache of ${backend.name}`, schema: trusted(Entry(schema)), maxBytes }
       const cache =
-        options.cache === undefined
-          ? // As above: its options were checked.
-            yield* Effect.orDie(VolatileAgent.family(defaults))
-          : yield* options.cache(Entry(schema))
+        options.cache !== undefined
+          ? yield* options.cache(Entry(schema))
+          : maxBytes === undefined
+            ? undefined
+            : // Its options were checked.
+              yield* Effect.orDie(VolatileAgent.family(measured))
       const lifetime = yield* Lifetime.make
       const hub = yield* Hub.make<Owned<S>>()
-      const shared = new Shared(options, yield* Effect.scope)
+      const shared = new Shared(backend.name, schema, options, yield* Effect.scope)
       const cells = new Cells(backend, cache, shared, hub, maxKeys)
+      yield* Effect.addFinalizer(() => cells.end)
       const family = overCells(backend, cells, lifetime, claims(backend.claims, options), shared.behind !== undefined)
       return Object.assign(family, yield* controls(shared, () => cells.all))
     })
@@ -170,7 +170,7 @@ export const family: {
 
 /** What a cache can do besides. What waits is written when the scope closes. */
 const controls = <S>(
-  shared: Shared,
+  shared: Shared<S>,
   cells: () => ReadonlyArray<Cell<S>>
 ): Effect.Effect<Controls, never, Scope.Scope> => {
   const { counts, room } = shared
@@ -183,11 +183,11 @@ const controls = <S>(
     Effect.addFinalizer(() => close),
     {
       figures: Effect.clockWith((clock) => {
-        const loadedAt = cells().flatMap(({ front }) => front.loadedAt ?? [])
+        const loadedAt = cells().flatMap(({ front }) => front.standing.held?.loadedAt ?? [])
         return Effect.succeed(counts.figures(loadedAt, clock.currentTimeMillisUnsafe()))
       }),
       invalidate: Effect.sync(() => {
-        for (const { front } of cells()) front.invalidate()
+        for (const { front } of cells()) front.standing.invalidate()
       }),
       flush: Effect.suspend(() => {
         const exits = Effect.forEach([...room.waiting], ({ flush }) => Effect.exit(flush), { concurrency })

@@ -221,7 +221,9 @@ export const family: {
       deleteMany: self.deleteMany,
       saveMany: (states) => Effect.flatMap(Effect.forEach(new Map(states), fitting), self.saveMany),
       // Who refuses what is stored looks at each state.
-      ...(options.onLoad === "fail" ? {} : { has: self.has, loadMany: self.loadMany, query: self.query })
+      ...(options.onLoad === "fail"
+        ? {}
+        : { has: self.has, loadMany: self.loadMany, query: self.query, listing: self.listing })
     })
   }
 )

@@ -97,7 +97,8 @@ const over = <S, A>(self: DataAgent.DataAgent<S>, iso: Optic.Iso<S, A>, codec: C
         below.changes,
         (change): Change<A> => (change._tag === "Deleted" ? change : { ...change, state: iso.get(change.state) })
       )
-    }
+    },
+    listen: (listener) => below.listen?.(listener)
   }
   return DataAgent.fromInternals({ agent: self.name, key: self.key }, codec, claims(self.claims), {
     register,

@@ -188,7 +188,8 @@ export const family: {
           promised
         ),
       keys: leader.keys,
-      query: leader.query
+      query: leader.query,
+      listing: leader.listing
     })
     const all: ReadonlyArray<Stream.Stream<string, ReadError>> = [leader.keys(), ...families.map(({ keys }) => keys())]
     const repair = Effect.gen(function* () {

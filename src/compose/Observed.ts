@@ -64,7 +64,7 @@ export const family: {
   (args) => Family.isFamily(args[0]),
   <S>(self: Family.Family<S>, options: Options = {}): Family.Family<S> => {
     if (isOff(options)) return self
-    const { claims: below, codec, name, query } = self
+    const { claims: below, codec, listing, name, query } = self
     // One for all keys: it knows the metrics.
     const observer = new Observer({ agent: name }, options)
     return Family.fromAgents<S>({
@@ -77,7 +77,8 @@ export const family: {
       loadMany: (keys) => observer.see("readMany", self.loadMany(keys)),
       saveMany: (states) => observer.see("writeMany", self.saveMany(states)),
       deleteMany: (keys) => observer.see("removeMany", self.deleteMany(keys)),
-      query: query === undefined ? undefined : (plan) => observer.see("query", query(plan))
+      query: query === undefined ? undefined : (plan) => observer.see("query", query(plan)),
+      listing: listing === undefined ? undefined : (which) => observer.see("list", listing(which))
     })
   }
 )
@@ -98,6 +99,7 @@ const agentSeen = <S>(self: DataAgent.DataAgent<S>, observer: Observer): DataAge
     get changes() {
       return below.changes
     },
+    listen: (listener) => below.listen?.(listener),
     get entries() {
       return below.entries
     }

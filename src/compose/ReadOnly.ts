@@ -61,7 +61,7 @@ export const view = <S>(self: DataAgent.DataAgent<S>): View<S> => {
 
 /** A family without its writes. */
 export const family = <S>(self: Family.Family<S>): Family.Family<S> => {
-  const { claims: below, codec, has, keys, loadMany, name, query } = self
+  const { claims: below, codec, has, keys, listing, loadMany, name, query } = self
   const refuse = refusing({ agent: name })
   return Family.fromAgents<S>({
     name,
@@ -72,6 +72,7 @@ export const family = <S>(self: Family.Family<S>): Family.Family<S> => {
     has,
     loadMany,
     query,
+    listing,
     saveMany: () => refuse("write"),
     deleteMany: () => refuse("delete")
   })

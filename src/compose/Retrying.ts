@@ -59,7 +59,7 @@ export const family: {
 } = Function.dual(
   (args) => Family.isFamily(args[0]),
   <S>(self: Family.Family<S>, options: Options = {}): Family.Family<S> => {
-    const { claims: below, codec, deleteMany, has, loadMany, name, query, saveMany } = self
+    const { claims: below, codec, deleteMany, has, listing, loadMany, name, query, saveMany } = self
     const schedule = options.schedule ?? patient
     return Family.fromAgents<S>({
       name,
@@ -71,7 +71,8 @@ export const family: {
       loadMany: (keys) => again(loadMany(keys), schedule),
       saveMany,
       deleteMany,
-      query: query === undefined ? undefined : (plan) => again(query(plan), schedule)
+      query: query === undefined ? undefined : (plan) => again(query(plan), schedule),
+      listing: listing === undefined ? undefined : (which) => again(listing(which), schedule)
     })
   }
 )
@@ -129,6 +130,7 @@ const retrying = <S>(below: StateRegister<S>, schedule: Again): StateRegister<S>
   get changes() {
     return untilBegun(() => below.changes, schedule)
   },
+  listen: (listener) => below.listen?.(listener),
   get entries() {
     return below.entries
   }

@@ -57,7 +57,7 @@ const taking = <S>(
 
 /** A family of which every agent takes part. Batches are part of the transaction where there is one. */
 export const family = <S>(self: Family.Family<S>): Family.Family<S> => {
-  const { claims: below, codec, keys, name, query } = self
+  const { claims: below, codec, keys, listing, name, query } = self
   const inside = Family.fromAgents<S>({
     name,
     codec,
@@ -74,6 +74,7 @@ export const family = <S>(self: Family.Family<S>): Family.Family<S> => {
     at: inside.at,
     keys,
     query,
+    listing,
     has: (key) => either((family) => family.has(key)),
     loadMany: (keys) => either((family) => family.loadMany(keys)),
     saveMany: (states) => either((family) => family.saveMany(states)),

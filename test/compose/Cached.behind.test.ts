@@ -1,9 +1,9 @@
 import { expect, it } from "@effect/vitest"
-import { Cached, DataAgent, EntropyConstrained, Revision, StateError, VolatileAgent } from "dgents"
+import { Cached, DataAgent, EntropyConstrained, Family, Revision, StateError, VolatileAgent } from "dgents"
 import { Faults } from "dgents/testing"
 import { Deferred, Effect, Exit, Fiber, Option, Random, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { interruptible, settle } from "./cached/support.ts"
+import { interruptible, settle, withRegister } from "./cached/support.ts"
 import { backend, Counter } from "./support.ts"
 
 const setUp = (options: Cached.BehindOptions = {}) =>
@@ -287,5 +287,33 @@ it.effect("over storage that fails in every way no update is lost or done twice,
       }).pipe(Random.withSeed(seed))
       expect([seed, yield* direct.load, (yield* cached.figures).lost]).toEqual([seed, { n: 20 }, 0])
     }
+  })
+)
+
+it.effect("what a write has stored has one number, whoever reads it before that write is acknowledged", () =>
+  Effect.gen(function* () {
+    const direct = yield* VolatileAgent.family({ name: "many", schema: Counter })
+    const [stored, acknowledged] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    const slow = Family.mapAgents(direct, (agent) =>
+      withRegister(agent, (register) => ({
+        write: (draft, expected) =>
+          Effect.tap(register.write(draft, expected), () =>
+            Effect.andThen(Deferred.succeed(stored, undefined), Deferred.await(acknowledged))
+          )
+      }))
+    )
+    // Another key has all the room there is, so that this one is written through.
+    const write = { behind: { delay: "1 hour", maxPending: 1, whenFull: "through" } } as const
+    const cached = yield* Cached.family(slow, { write })
+    yield* cached.at("a").save({ n: 1 })
+    const agent = cached.at("b")
+    expect(yield* DataAgent.exists(agent)).toBe(false)
+    const saving = yield* Effect.forkChild(agent.save({ n: 2 }))
+    yield* Deferred.await(stored)
+    const reading = yield* Effect.forkChild(agent.current)
+    yield* settle
+    yield* Deferred.succeed(acknowledged, undefined)
+    yield* Fiber.join(saving)
+    expect(yield* Fiber.join(reading)).toEqual(yield* agent.current)
   })
 )

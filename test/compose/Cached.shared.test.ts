@@ -23,6 +23,14 @@ const setUp = (policy: Partial<Cached.Policy> = {}) =>
     return { direct, common, storage, open, mine: yield* open, theirs: yield* open }
   })
 
+/** A family that knows of one key at a time. */
+const ofOneKey = Effect.gen(function* () {
+  const direct = yield* VolatileAgent.family({ name: "direct", schema: Counter })
+  const common = yield* VolatileAgent.family({ name: "common", schema: Cached.Entry(Counter) })
+  const cache = () => Effect.succeed(common)
+  return { common, cached: yield* Cached.family(direct, { cache, ttl: "1 minute", shared: true, maxKeys: 1 }) }
+})
+
 it.effect("what one has read or written, the other ones and those that come later need not read", () =>
   Effect.gen(function* () {
     const { mine, open, storage, theirs } = yield* setUp()
@@ -98,20 +106,25 @@ it.effect("an entry of somebody whose clock is ahead is not used for longer", ()
 
 it.effect("a family that drops a key leaves what others use", () =>
   Effect.gen(function* () {
-    const direct = yield* VolatileAgent.family({ name: "direct", schema: Counter })
-    const common = yield* VolatileAgent.family({ name: "common", schema: Cached.Entry(Counter) })
-    const cached = yield* Cached.family(direct, {
-      cache: () => Effect.succeed(common),
-      ttl: "1 minute",
-      shared: true,
-      maxKeys: 1
-    })
+    const { cached, common } = yield* ofOneKey
     yield* cached.at("a").save({ n: 1 })
     yield* cached.at("b").save({ n: 2 })
     yield* settle
     expect(Option.isSome(yield* common.at("a").current)).toBe(true)
     expect(yield* cached.at("a").load).toEqual({ n: 1 })
     expect(yield* cached.figures).toMatchObject({ hits: 1, misses: 0 })
+  })
+)
+
+it.effect("a key that was written and then forgotten is not answered from what was kept before that", () =>
+  Effect.gen(function* () {
+    const { cached, common } = yield* ofOneKey
+    yield* cached.at("a").save({ n: 1 })
+    yield* cached.saveMany([["a", { n: 2 }]])
+    yield* cached.at("b").save({ n: 3 })
+    yield* settle
+    expect(yield* common.at("a").load).toMatchObject({ state: { n: 1 } })
+    expect(yield* cached.at("a").load).toEqual({ n: 2 })
   })
 )
 

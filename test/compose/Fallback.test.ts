@@ -303,7 +303,12 @@ it.effect("what falls is the state as it was when it was saved, whatever its own
     const second = () => Effect.succeed(standby)
     const agent = yield* Fallback.make(yield* below, { second, durability: "volatile", logs: false })
     yield* agent.save({ n: 1 })
-    const away = new StateError.StorageUnavailable({ agent: "backend", operation: "write", reason: "it is away", retryable: true })
+    const away = new StateError.StorageUnavailable({
+      agent: "backend",
+      operation: "write",
+      reason: "it is away",
+      retryable: true
+    })
     hooks.beforeWrite = Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(given))
     hooks.afterWrite = Effect.fail(away)
     const mine = { n: 2 }

@@ -170,6 +170,9 @@ export class FileStore {
           const oldestTime = yield* oldest
           return Option.filter(yield* earlierEntry(revision, since), ({ savedAt }) => savedAt >= oldestTime)
         }),
+      listen: (listener) =>
+        // Others are heard by following alone.
+        states.follow === undefined ? Exit.succeed(handle.hub.at(key).listen(listener)) : undefined,
       get changes() {
         const changes = Stream.map(handle.hub.at(key).changes(read), (change) =>
           change._tag === "Deleted" ? change : Revision.saved(copyEntry(change))

@@ -1,7 +1,6 @@
 import { Effect, type Scope } from "effect"
 import type { Payload } from "../../schema/Codec.ts"
-import type { Change } from "../Revision.ts"
-import { Follower, type Rows } from "./follower.ts"
+import { type Audience, Follower, type Rows } from "./follower.ts"
 import { Hub } from "./hub.ts"
 
 /** What all stores of one collection have in common. */
@@ -31,12 +30,17 @@ export class Collections {
 
 const make = (rows: Rows): Collection => {
   const hubs = new Set<Hub<Payload>>()
-  const publish = (key: string, change: Change<Payload>) => {
-    for (const hub of hubs) hub.publish(key, change)
+  const audience: Audience = {
+    publish: (key, change) => {
+      for (const hub of hubs) hub.publish(key, change)
+    },
+    tell: (key, news) => {
+      for (const hub of hubs) hub.tell(key, news)
+    }
   }
   return {
     place: {},
-    follower: new Follower(rows, publish),
+    follower: new Follower(rows, audience),
     join: Effect.flatMap(Hub.make<Payload>(), (hub) =>
       Effect.acquireRelease(
         Effect.sync(() => {

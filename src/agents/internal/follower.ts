@@ -1,8 +1,13 @@
 import { Cause, Effect, Exit, Option, Scope } from "effect"
 import type { Payload } from "../../schema/Codec.ts"
-import type { Entry } from "../Register.ts"
+import type { Entry, Listening, News } from "../Register.ts"
 import * as Revision from "../Revision.ts"
 import type { Current, Failure } from "./backend.ts"
+import { Listened, newsOf } from "./listened.ts"
+import { Watching } from "./watching.ts"
+
+// More are not worth reading, where most of them have not changed: who wants to know which ones have reads those.
+const mostLooked = 100
 
 /** What a follower reads: the rows of one collection. */
 export interface Rows {
@@ -28,54 +33,88 @@ interface Told {
 }
 
 interface Followed {
-  listeners: number
+  followers: number
   told: Told
   /** How many writes of this process are under way: what they commit is told by them, before what came after it. */
   writing: number
 }
 
+/** Who is told of what the follower finds. */
+export interface Audience {
+  readonly publish: (key: string, change: Change) => void
+  /** Those alone who listen, and need not be told each commit. */
+  readonly tell: (key: string, news: News) => void
+}
+
 /**
  * Tells of the commits to the followed keys of one collection, whoever made them: each one of this process, and of those
- * of others what the history still has, in order and none twice. With nobody following it costs one look-up a commit.
+ * of others what the history still has, in order and none twice. With nobody following it costs one look-up a commit. Those
+ * who listen are told of what is found: of the commits of others the last one.
  */
 export class Follower {
   readonly #keys = new Map<string, Followed>()
   readonly #rows: Rows
-  readonly #publish: (key: string, change: Change) => void
+  readonly #audience: Audience
+  /** How many listen to a key. */
+  readonly #listened = new Map<string, number>()
   readonly #dirty = new Set<string>()
   /** Keys whose look was put off until a write is over. */
   readonly #late = new Set<string>()
-  #watching: Scope.Closeable | undefined
+  readonly #watching: Watching
   #isLooking = false
 
-  constructor(rows: Rows, publish: (key: string, change: Change) => void) {
+  constructor(rows: Rows, audience: Audience) {
     this.#rows = rows
-    this.#publish = publish
+    this.#audience = audience
+    this.#watching = new Watching(Effect.suspend(() => rows.watch(this.#notice)))
   }
 
   /** Follows a key until the scope closes. */
   follow(key: string): Effect.Effect<void, Failure, Scope.Scope> {
     const begin = Effect.gen({ self: this }, function* () {
-      yield* this.#watch
+      yield* this.#watching.begin
       const current = (yield* this.#rows.readMany([key])).get(key)
       const followed = this.#keys.get(key)
-      if (followed === undefined) this.#keys.set(key, { listeners: 1, told: after(current), writing: 0 })
-      else followed.listeners++
+      if (followed === undefined) this.#keys.set(key, { followers: 1, told: after(current), writing: 0 })
+      else followed.followers++
     })
     const { listen } = this.#rows
-    return Effect.andThen(
-      Effect.andThen(
-        listen === undefined ? Effect.void : listen(key, this.#notice),
-        Effect.acquireRelease(begin, () => this.#unfollow(key))
-      ),
+    return Effect.gen({ self: this }, function* () {
+      if (listen !== undefined) yield* listen(key, this.#notice)
+      yield* Effect.acquireRelease(begin, () => this.#unfollow(key))
+      // The last of the others may have left meanwhile.
+      yield* this.#watching.begin
       // What was committed between the read and the beginning was told to nobody.
-      Effect.asVoid(Effect.forkDetach(this.#look([key])))
-    )
+      yield* Effect.forkDetach(this.#look([key]))
+    })
   }
 
-  /** Whether anybody follows a key. */
+  /** Has a key looked at for one who is in the audience already, begun by the call: see `Register.listen`. */
+  listen(key: string, heard: Listening): Effect.Effect<Listening, Failure> {
+    this.#listened.set(key, (this.#listened.get(key) ?? 0) + 1)
+    const { listen } = this.#rows
+    const scope = listen === undefined ? undefined : Scope.makeUnsafe()
+    const listened = new Listened(this, key, heard, scope)
+    if (scope === undefined && this.#watching.hasBegun) return Exit.succeed(listened)
+    const subscribed =
+      listen === undefined || scope === undefined ? Effect.void : Scope.provide(listen(key, this.#notice), scope)
+    const looked = Effect.as(Effect.forkDetach(this.#look([key])), listened)
+    return Effect.onError(Effect.andThen(this.#watching.begin, Effect.andThen(subscribed, looked)), () => listened.stop)
+  }
+
+  /** One listens to a key no more. */
+  leave(key: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const others = (this.#listened.get(key) ?? 0) - 1
+      if (others > 0) this.#listened.set(key, others)
+      else this.#listened.delete(key)
+      return this.#unlessFollowed
+    })
+  }
+
+  /** Whether anybody is to be told of the commits to a key. */
   follows(key: string): boolean {
-    return this.#keys.has(key)
+    return this.#keys.has(key) || this.#listened.has(key)
   }
 
   /** Runs a write, which tells of its commit by `committed`. */
@@ -99,7 +138,10 @@ export class Follower {
   /** Tells of a commit of this process. What others committed before it comes first. */
   committed(key: string, change: Change): Effect.Effect<void> {
     const followed = this.#keys.get(key)
-    if (followed === undefined) return Effect.void
+    if (followed === undefined) {
+      this.#audience.publish(key, change)
+      return Effect.void
+    }
     const { exists, revision } = followed.told
     const isNext =
       exists && (change._tag === "Deleted" ? change.revision === revision : change.revision === revision + 1)
@@ -164,7 +206,7 @@ export class Follower {
   #tell(key: string, followed: Followed, changes: ReadonlyArray<Change>): void {
     for (const change of changes) {
       followed.told = { revision: change.revision, exists: change._tag === "Saved" }
-      this.#publish(key, change)
+      this.#audience.publish(key, change)
     }
   }
 
@@ -179,7 +221,7 @@ export class Follower {
       this.#isLooking = true
       return Effect.gen({ self: this }, function* () {
         for (;;) {
-          const keys = [...this.#dirty].filter((key) => this.#keys.has(key))
+          const keys = [...this.#dirty].filter((key) => this.follows(key))
           this.#dirty.clear()
           if (keys.length === 0) break
           const looked = yield* Effect.exit(this.#lookAt(keys))
@@ -199,6 +241,7 @@ export class Follower {
     return Effect.gen({ self: this }, function* () {
       const found = yield* this.#rows.readMany(keys)
       for (const key of keys) {
+        if (this.#listened.has(key)) this.#audience.tell(key, newsOf(found.get(key)))
         const followed = this.#keys.get(key)
         if (followed === undefined) continue
         if (followed.writing > 0) {
@@ -215,31 +258,27 @@ export class Follower {
   }
 
   readonly #notice: Notice = (keys) => {
-    Effect.runFork(this.#look(keys === "all" ? this.#keys.keys() : keys))
+    Effect.runFork(this.#look(keys === "all" ? [...this.#keys.keys(), ...this.#heard()] : keys))
   }
 
-  get #watch(): Effect.Effect<void, Failure> {
-    return Effect.suspend(() => {
-      if (this.#watching !== undefined) return Effect.void
-      const scope = Scope.makeUnsafe()
-      this.#watching = scope
-      return Effect.onError(Scope.provide(this.#rows.watch(this.#notice), scope), () => this.#stopWatching)
-    })
+  /** The keys that are listened to; of many each one has changed, as far as one can tell. */
+  #heard(): ReadonlyArray<string> {
+    const keys = [...this.#listened.keys()]
+    if (keys.length <= mostLooked) return keys
+    for (const key of keys) this.#audience.tell(key, { _tag: "Unknown" })
+    return []
   }
 
-  get #stopWatching(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const scope = this.#watching
-      this.#watching = undefined
-      return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
-    })
+  get #unlessFollowed(): Effect.Effect<void> {
+    const isFollowed = this.#keys.size > 0 || this.#listened.size > 0
+    return isFollowed ? Effect.void : this.#watching.end
   }
 
   #unfollow(key: string): Effect.Effect<void> {
     return Effect.suspend(() => {
       const followed = this.#keys.get(key)
-      if (followed !== undefined && --followed.listeners === 0) this.#keys.delete(key)
-      return this.#keys.size === 0 ? this.#stopWatching : Effect.void
+      if (followed !== undefined && --followed.followers === 0) this.#keys.delete(key)
+      return this.#unlessFollowed
     })
   }
 }

@@ -1,6 +1,7 @@
-import { Effect, type Scope, Stream } from "effect"
+import { Effect, Exit, type Scope, Stream } from "effect"
+import type { Listener, Listening } from "../Register.ts"
 import type { Expected, HistoryOptions, Revision } from "../Revision.ts"
-import { AgentClosed } from "../StateError.ts"
+import { AgentClosed, type ReadError } from "../StateError.ts"
 import type { Draft, Saving, StateRegister, Where } from "./stateRegister.ts"
 
 /** Whether the scope of an agent is still open. */
@@ -39,7 +40,10 @@ class Guarded<in out S> implements StateRegister<S> {
 
   // Built once: agents are kept for their loads.
   get read() {
-    this.#read ??= this.#open(() => this.#register.read)
+    if (this.#read === undefined) {
+      const { read } = this.#register
+      this.#read = this.#open(() => read)
+    }
     return this.#read
   }
 
@@ -69,6 +73,10 @@ class Guarded<in out S> implements StateRegister<S> {
 
   get changes() {
     return Stream.unwrap(this.#open(() => Effect.succeed(this.#register.changes)))
+  }
+
+  listen(listener: Listener): Effect.Effect<Listening, ReadError> | undefined {
+    return this.#lifetime.isClosed() ? Exit.fail(new AgentClosed(this.#where)) : this.#register.listen?.(listener)
   }
 
   write(next: Draft<S>, expected: Expected): Saving {

@@ -1,6 +1,6 @@
 import { Effect, Exit, Option, Stream } from "effect"
 import type { Codec, CodecError, Payload } from "../../schema/Codec.ts"
-import type { Entry, NewEntry, Register } from "../Register.ts"
+import type { Entry, Listener, Listening, NewEntry, Register } from "../Register.ts"
 import * as Revision from "../Revision.ts"
 import {
   type CompareError,
@@ -99,6 +99,8 @@ export interface StateRegister<in out S> {
   readonly at: (revision: Revision.Revision) => Effect.Effect<Option.Option<Revision.Revisioned<S>>, ReadError>
   readonly asOf: (time: number) => Effect.Effect<Option.Option<Revision.Revisioned<S>>, ReadError>
   readonly changes: Stream.Stream<Revision.Change<S>, ReadError>
+  /** As in `Register`. */
+  readonly listen?: ((listener: Listener) => Effect.Effect<Listening, ReadError> | undefined) | undefined
   /** What is stored, as it is stored: payloads, or states as they are. Absent where that is not known. */
   readonly entries?: Entries | "states" | undefined
   /** As in `Register`. */
@@ -243,6 +245,12 @@ class Decoded<in out S> implements StateRegister<S> {
       (change): Effect.Effect<Revision.Change<S>, StateCorrupt> =>
         change._tag === "Deleted" ? Exit.succeed(change) : Effect.map(this.#decode(change), Revision.saved)
     )
+  }
+
+  listen(listener: Listener): Effect.Effect<Listening, ReadError> | undefined {
+    const { changes, listen } = this.#register
+    if (listen !== undefined) return this.#register.listen?.(listener)
+    return changes === undefined ? Exit.succeed(this.#announcer.listen(listener)) : undefined
   }
 
   #decode(entry: Entry): Effect.Effect<Revision.Revisioned<S>, StateCorrupt> {

@@ -9,7 +9,7 @@ import type { Member } from "../internal/member.ts"
 import { onlyCurrent, type Saving, type Where } from "../internal/stateRegister.ts"
 import type { Cells, Plan } from "../query/ir.ts"
 import { compile } from "../query/sql.ts"
-import type { Entry, NewEntry, Register, Store } from "../Register.ts"
+import type { Entry, Listener, Listening, Listing, ListingOf, NewEntry, Register, Store } from "../Register.ts"
 import * as Revision from "../Revision.ts"
 import { AgentClosed, type CompareError, type ReadError, type WriteError } from "../StateError.ts"
 import * as Deltas from "./deltas.ts"
@@ -148,6 +148,9 @@ class SqlStore implements Store {
       })
     )
   }
+
+  readonly listing = (which: ListingOf): Effect.Effect<Listing | undefined, ReadError> =>
+    this.reading(this.#whole, "list keys", () => this.engine.listing?.(this.#name, which) ?? Exit.succeed(undefined))
 
   readonly removeMany = (
     keys: ReadonlyArray<string>
@@ -388,6 +391,13 @@ class SqlRegister implements Register {
       Effect.mapError(store.collection.follower.follow(this.#key), readError(where, "follow"))
     )
     return Stream.unwrap(Effect.as(followed, store.hub.changes(this.#key, this.read)))
+  }
+
+  listen(listener: Listener): Effect.Effect<Listening, ReadError> {
+    const { collection, hub, options } = this.#store
+    // In the audience first: what is found from then on is heard.
+    const listening = collection.follower.listen(this.#key, hub.listen(this.#key, listener))
+    return Effect.mapErrorEager(listening, (failure) => readError(options.where(this.#key), "follow")(failure))
   }
 
   #reading<A>(operation: string, read: (id: Id) => Effect.Effect<A, Failure>): Effect.Effect<A, ReadError> {

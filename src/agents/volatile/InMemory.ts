@@ -1,8 +1,9 @@
-import { Effect, Option, Stream } from "effect"
+import { Effect, Exit, Option, Stream } from "effect"
 import type { Codec } from "../../schema/Codec.ts"
 import { memoryMember } from "../internal/memoryStorage.ts"
 import type { Owned } from "../internal/owned.ts"
 import type { Draft, Saving, StateRegister, Where } from "../internal/stateRegister.ts"
+import type { Listener, Listening } from "../Register.ts"
 import * as Revision from "../Revision.ts"
 import { StateCorrupt } from "../StateError.ts"
 import type { Memory } from "./Memory.ts"
@@ -56,6 +57,10 @@ export class InMemory<in out S> implements StateRegister<S> {
     return Stream.mapEffect(this.#memory.announcer(this.#key).changes(current), (change) =>
       change._tag === "Deleted" ? Effect.succeed(change) : Effect.map(this.#hand(change), Revision.saved)
     )
+  }
+
+  listen(listener: Listener): Exit.Exit<Listening> {
+    return Exit.succeed(this.#memory.announcer(this.#key).listen(listener))
   }
 
   get member(): StateRegister<S>["member"] {

@@ -1,13 +1,12 @@
-import { Effect, Option, Schedule, Schema, type Scope, Semaphore, Stream } from "effect"
+import { Effect, Option, Schedule, Semaphore, Stream } from "effect"
 import { type Owned, own } from "../../agents/internal/owned.ts"
 import { Draft, invalid, onlyCurrent, type StateRegister } from "../../agents/internal/stateRegister.ts"
 import { check } from "../../agents/Register.ts"
 import * as Revision from "../../agents/Revision.ts"
 import { type CompareError, RevisionConflict, type WriteError } from "../../agents/StateError.ts"
-import type { Counts } from "./Figures.ts"
-import { type Book, Ledger, revisionOf } from "./Ledger.ts"
-import type { Failure } from "./Policy.ts"
-import type { Room, Waiting } from "./Room.ts"
+import { Ledger, revisionOf } from "./Ledger.ts"
+import type { Parts } from "./Parts.ts"
+import type { Waiting } from "./Room.ts"
 
 /** A state that was acknowledged and is not in the backend yet. */
 interface Pending<S> extends Revision.Revisioned<Owned<S>> {
@@ -17,27 +16,12 @@ interface Pending<S> extends Revision.Revisioned<Owned<S>> {
   readonly overwrites: Revision.Revision
 }
 
-/** What is handed to writes behind. */
-export interface Parts<in out S> extends Book<S> {
-  /** What the backend holds, past the cache. */
-  readonly stored: StateRegister<S>["read"]
-  readonly room: Room
-  readonly counts: Counts
-  /** In milliseconds. */
-  readonly delay: number
-  /** Whether a write waits where there is no room; otherwise it writes through. */
-  readonly waits: boolean
-  readonly onFailure: (failure: Failure) => Effect.Effect<void>
-  readonly scope: Scope.Scope
-}
-
 const later = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("30 seconds")]))
 
 /** A register that acknowledges writes once they are in memory, and writes those of a while to the one below as one. */
 export class Behind<in out S> implements StateRegister<S>, Waiting {
   readonly #parts: Parts<S>
   readonly #ledger: Ledger<S>
-  readonly #equals: (a: S, b: S) => boolean
   readonly #mutex = Semaphore.makeUnsafe(1)
   #pending: Pending<S> | undefined
   /** States whose write to the backend may or may not have happened. */
@@ -47,7 +31,6 @@ export class Behind<in out S> implements StateRegister<S>, Waiting {
   constructor(parts: Parts<S>) {
     this.#parts = parts
     this.#ledger = new Ledger(parts)
-    this.#equals = Schema.toEquivalence(Schema.toType(parts.codec.schema))
   }
 
   get isPending(): boolean {
@@ -64,8 +47,12 @@ export class Behind<in out S> implements StateRegister<S>, Waiting {
 
   readonly read: StateRegister<S>["read"] = Effect.suspend(() =>
     this.#pending === undefined
-      ? this.#ledger.read(this.read)
+      ? this.#ledger.read(this.#again)
       : Effect.map(this.#ledger.hand(this.#pending), Option.some)
+  )
+
+  readonly #again: StateRegister<S>["read"] = Effect.suspend(() =>
+    this.#ledger.isWriting ? this.#mutex.withPermit(this.read) : this.read
   )
 
   readonly history: StateRegister<S>["history"] = (options) => onlyCurrent(this.read, options)
@@ -151,6 +138,7 @@ export class Behind<in out S> implements StateRegister<S>, Waiting {
       if (this.#isUnknown) yield* this.read
       yield* check(where, expected, this.#current)
       const before = this.#pending
+      this.#ledger.isWriting = true
       const stored = yield* below.write(draft, this.#expected(expected === "any" ? "any" : before?.overwrites))
       const revision = this.#ledger.next()
       this.#ledger.learn({ revision, below: stored })
@@ -162,7 +150,7 @@ export class Behind<in out S> implements StateRegister<S>, Waiting {
     const ours = Effect.mapError(write, (error) =>
       error._tag === "RevisionConflict" && expected !== "any" ? new RevisionConflict({ ...error, expected }) : error
     )
-    return this.#mutex.withPermit(Effect.tapError(ours, () => this.#unsure))
+    return this.#alone(Effect.tapError(ours, () => this.#unsure))
   }
 
   /** Whether it happened or not: what the backend holds is looked up before it is written again. */
@@ -176,6 +164,7 @@ export class Behind<in out S> implements StateRegister<S>, Waiting {
     const remove = Effect.gen({ self: this }, function* () {
       if (this.#isUnknown) yield* this.read
       const [before, revision] = [this.#pending, this.#current]
+      this.#ledger.isWriting = true
       yield* Effect.tapError(this.#parts.below.remove, () => this.#unsure)
       this.#ledger.learn({ revision: Revision.absent, below: Revision.absent })
       this.#doubted = []
@@ -184,7 +173,14 @@ export class Behind<in out S> implements StateRegister<S>, Waiting {
       this.#ledger.announce(Revision.deleted(revision))
       return Option.some(revision)
     })
-    return this.#mutex.withPermit(Effect.uninterruptible(remove))
+    return this.#alone(Effect.uninterruptible(remove))
+  }
+
+  #alone<A, E>(write: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    const ended = Effect.sync(() => {
+      this.#ledger.isWriting = false
+    })
+    return this.#mutex.withPermit(Effect.ensuring(write, ended))
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -250,7 +246,7 @@ export class Behind<in out S> implements StateRegister<S>, Waiting {
         const below = revisionOf(found)
         const { known } = this.#ledger
         if (below === known?.below) return this.#failed(pending.writes, error, false)
-        const holds = (state: S): boolean => Option.isSome(found) && this.#equals(found.value.state, state)
+        const holds = (state: S): boolean => Option.isSome(found) && this.#parts.equals(found.value.state, state)
         if (holds(state)) return this.#flushed(pending, below)
         // Nothing that was built upon what is gone can be written either.
         if (known === undefined || !this.#doubted.some(holds)) return this.#lost(this.#pending ?? pending, error)

@@ -1,37 +1,36 @@
-import { Effect, Fiber, type Scope } from "effect"
+import { Effect, Exit, type Scope } from "effect"
 import type { DataAgent } from "../../agents/DataAgent.ts"
 import type { Family } from "../../agents/Family.ts"
 import type { Hub } from "../../agents/internal/hub.ts"
 import type { Owned } from "../../agents/internal/owned.ts"
-import { Cell, type Shared } from "./Cell.ts"
+import { Cell } from "./Cell.ts"
 import type { Entry } from "./Entry.ts"
+import type { Shared } from "./Shared.ts"
 
-interface Kept<S> {
-  readonly key: string
-  readonly cell: Cell<S>
-  /** Those who rely on it: what they do, the next cell of the same key would not know of. */
-  holders: number
-  watcher: Fiber.Fiber<void> | undefined
-}
-
-const giveBack = (kept: { holders: number }): Effect.Effect<void> =>
+const giveBack = (cell: { holders: number }): Effect.Effect<void> =>
   Effect.sync(() => {
-    kept.holders--
+    cell.holders--
   })
 
 /** The caches of a family's keys: those used last, and those that are being written. */
 export class Cells<in out S> {
   readonly #backend: Family<S>
-  readonly #cache: Family<Entry<S>>
-  readonly #shared: Shared
+  readonly #cache: Family<Entry<S>> | undefined
+  readonly #shared: Shared<S>
   readonly #hub: Hub<Owned<S>>
   readonly #maxKeys: number
   // In order of use, least recent first: a Map keeps insertion order, and a use inserts again.
-  readonly #kept = new Map<string, Kept<S>>()
+  readonly #kept = new Map<string, Cell<S>>()
   /** The highest revision of a cell that was dropped: none is given again. */
   #floor = 0
 
-  constructor(backend: Family<S>, cache: Family<Entry<S>>, shared: Shared, hub: Hub<Owned<S>>, maxKeys: number) {
+  constructor(
+    backend: Family<S>,
+    cache: Family<Entry<S>> | undefined,
+    shared: Shared<S>,
+    hub: Hub<Owned<S>>,
+    maxKeys: number
+  ) {
     this.#backend = backend
     this.#cache = cache
     this.#shared = shared
@@ -40,115 +39,114 @@ export class Cells<in out S> {
   }
 
   get all(): ReadonlyArray<Cell<S>> {
-    return [...this.#kept.values()].map(({ cell }) => cell)
+    return [...this.#kept.values()]
   }
 
   /** The keys of which something waits to be written. */
   get waiting(): ReadonlyArray<string> {
-    return [...this.#kept.values()].flatMap(({ cell, key }) => (cell.behind?.isPending === true ? [key] : []))
+    return this.all.flatMap(({ behind, key }) => (behind?.isPending === true ? [key] : []))
   }
 
   /** Does something with the cache of a key. */
   use<A, E>(key: string, f: (cell: Cell<S>) => Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.suspend(() => {
-      const kept = this.#touch(key)
-      return kept === undefined ? Effect.flatMap(this.#open(key), ({ cell }) => f(cell)) : f(kept.cell)
+      const cell = this.#touch(key)
+      return cell === undefined ? Effect.flatMap(this.#open(key), f) : f(cell)
     })
   }
 
   /** The same, and the cache stays until it is done. */
   hold<A, E>(key: string, f: (cell: Cell<S>) => Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return Effect.acquireUseRelease(this.#take(key), ({ cell }) => f(cell), giveBack)
+    return Effect.acquireUseRelease(this.#take(key), f, giveBack)
   }
 
   /** The cache of a key, which stays until the scope closes. */
   holdScoped(key: string): Effect.Effect<Cell<S>, never, Scope.Scope> {
-    return Effect.map(Effect.acquireRelease(this.#take(key), giveBack), ({ cell }) => cell)
+    return Effect.acquireRelease(this.#take(key), giveBack)
   }
 
-  #take(key: string): Effect.Effect<Kept<S>> {
+  #take(key: string): Effect.Effect<Cell<S>> {
     return Effect.suspend(() => {
-      const kept = this.#touch(key)
+      const cell = this.#touch(key)
       // A cache that was just opened may be dropped before we hold it.
-      if (kept === undefined) return Effect.andThen(this.#open(key), this.#take(key))
-      kept.holders++
-      return Effect.succeed(kept)
+      if (cell === undefined) return Effect.andThen(this.#open(key), this.#take(key))
+      cell.holders++
+      return Exit.succeed(cell)
     })
   }
 
   /** A write of many keys at once, of which a part may have happened if it fails. Opens no caches. */
   writeMany<A, E>(keys: ReadonlySet<string>, write: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    const fronts = () => [...keys].flatMap((key) => this.#kept.get(key)?.cell.front ?? [])
+    const standings = () => [...keys].flatMap((key) => this.#kept.get(key)?.front.standing ?? [])
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
-        const begun = fronts()
-        for (const front of begun) front.begin()
+        const begun = standings()
+        for (const standing of begun) standing.begin()
         return Effect.ensuring(
           restore(write),
           Effect.sync(() => {
-            for (const front of begun) front.end(false)
+            for (const standing of begun) standing.end(false)
             // Also those that were opened meanwhile.
-            for (const front of fronts()) front.invalidate()
+            for (const standing of standings()) standing.invalidate()
           })
         )
       })
     )
   }
 
-  #touch(key: string): Kept<S> | undefined {
-    const kept = this.#kept.get(key)
-    if (kept !== undefined) {
-      this.#kept.delete(key)
-      this.#kept.set(key, kept)
-    }
-    return kept
+  /** What is held goes with the scope, even while somebody keeps the family. */
+  get end(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { all } = this
+      this.#kept.clear()
+      return Effect.forEach(all, ({ end }) => end, { discard: true })
+    })
   }
 
-  #open(key: string): Effect.Effect<Kept<S>> {
+  #touch(key: string): Cell<S> | undefined {
+    const cell = this.#kept.get(key)
+    if (cell !== undefined) {
+      this.#kept.delete(key)
+      this.#kept.set(key, cell)
+    }
+    return cell
+  }
+
+  #open(key: string): Effect.Effect<Cell<S>> {
     return Effect.uninterruptible(
       Effect.suspend(() => {
         const known = this.#kept.get(key)
-        if (known !== undefined) return Effect.succeed(known)
-        const { scope, settings } = this.#shared
+        if (known !== undefined) return Exit.succeed(known)
         const backend: DataAgent<S> = this.#backend.at(key)
-        const cell = new Cell(backend, this.#cache.at(key), this.#shared, this.#hub.at(key), this.#floor)
-        const kept: Kept<S> = { key, cell, holders: 0, watcher: undefined }
-        this.#kept.set(key, kept)
-        const watch = settings.follow
-          ? Effect.map(Effect.forkIn(cell.front.watch, scope, { startImmediately: true }), (watcher) => {
-              kept.watcher = watcher
-            })
-          : Effect.void
-        return Effect.as(Effect.andThen(watch, this.#drop(this.#excess(kept))), kept)
+        const cell = new Cell(backend, this.#cache?.at(key), this.#shared, this.#hub.at(key), this.#floor)
+        this.#kept.set(key, cell)
+        const excess = this.#excess(cell)
+        const dropped = excess.length === 0 ? Effect.void : this.#drop(excess)
+        return Effect.as(Effect.andThen(cell.follow, dropped), cell)
       })
     )
   }
 
   /** The least recently used ones past the limit, of those that may be dropped. */
-  #excess(opened: Kept<S>): ReadonlyArray<Kept<S>> {
-    const excess: Array<Kept<S>> = []
-    for (const kept of this.#kept.values()) {
+  #excess(opened: Cell<S>): ReadonlyArray<Cell<S>> {
+    const excess: Array<Cell<S>> = []
+    for (const cell of this.#kept.values()) {
       if (this.#kept.size - excess.length <= this.#maxKeys) break
-      const { behind, front } = kept.cell
-      const isUsed = kept.holders > 0 || front.isWriting || behind?.isPending === true
-      if (kept !== opened && !isUsed) excess.push(kept)
+      const { behind, front, holders } = cell
+      const isUsed = holders > 0 || front.standing.isWriting || behind?.isPending === true
+      if (cell !== opened && !isUsed) excess.push(cell)
     }
     return excess
   }
 
-  #drop(excess: ReadonlyArray<Kept<S>>): Effect.Effect<void> {
-    if (excess.length === 0) return Effect.void
-    for (const { cell, key } of excess) {
-      this.#kept.delete(key)
+  #drop(excess: ReadonlyArray<Cell<S>>): Effect.Effect<void> {
+    const ended = excess.map((cell) => {
+      this.#kept.delete(cell.key)
       this.#floor = Math.max(this.#floor, cell.behind?.last ?? 0)
-    }
-    const ended = Effect.forEach(
-      excess,
-      ({ cell, watcher }) =>
-        Effect.andThen(cell.front.discard, watcher === undefined ? Effect.void : Fiber.interrupt(watcher)),
-      { discard: true }
-    )
+      return Effect.andThen(cell.front.discard(), cell.end)
+    })
     // Nobody waits for a cache to forget.
-    return Effect.asVoid(Effect.forkIn(ended, this.#shared.scope, { startImmediately: true }))
+    const all = Effect.all(ended, { discard: true })
+    return Effect.asVoid(Effect.forkIn(all, this.#shared.scope, { startImmediately: true }))
   }
 }

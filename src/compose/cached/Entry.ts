@@ -1,6 +1,5 @@
-import { Exit, Schema } from "effect"
+import { Schema } from "effect"
 import type { Revision } from "../../agents/Revision.ts"
-import * as Codec from "../../schema/Codec.ts"
 
 /** What the cache agent keeps: a state as the backend had it, or that there was none. Times are milliseconds. */
 export type Entry<S> =
@@ -24,9 +23,3 @@ export const Entry = <S>(schema: Schema.Codec<S, unknown>): Schema.Codec<Entry<S
     }),
     Schema.TaggedStruct("Empty", { loadedAt: Schema.Number })
   ])
-
-/** The codec of entries that stay in this process: their states were checked, or read, by the backend. */
-export const trusted = <S>(schema: Schema.Codec<S, unknown>): Codec.Codec<Entry<S>> => ({
-  ...Codec.json(Entry(schema)),
-  validate: () => Exit.void
-})

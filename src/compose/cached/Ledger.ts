@@ -5,7 +5,7 @@ import type { StateRegister, Where } from "../../agents/internal/stateRegister.t
 import * as Revision from "../../agents/Revision.ts"
 import { type ReadError, StateCorrupt } from "../../agents/StateError.ts"
 import type { Codec, CodecError } from "../../schema/Codec.ts"
-import type { Found } from "./Slot.ts"
+import type { Found } from "./Held.ts"
 
 /** What the backend holds, under our number and under its own; `absent` for nothing. */
 interface Known {
@@ -29,6 +29,8 @@ export interface Book<in out S> {
  */
 export class Ledger<in out S> {
   readonly #book: Book<S>
+  /** Whether a write is under way of which the number is not known yet: what is found may be its state. */
+  isWriting = false
   #known: Known | undefined
   #last: number
   /** Grows with all that is learned and written: what was read before is not believed after. */
@@ -66,14 +68,15 @@ export class Ledger<in out S> {
     this.#book.announcer.publish(change)
   }
 
-  /** What the backend holds, under our number; `again` where it has been overtaken meanwhile. */
+  /** What the backend holds, under our number; `again` where it has been overtaken meanwhile, or may be by a write of ours. */
   read(again: Effect.Effect<Found<S>, ReadError>): Effect.Effect<Found<S>, ReadError> {
     return Effect.suspend(() => {
       const epoch = this.#epoch
       return Effect.flatMap(this.#book.below.read, (found) => {
         if (epoch !== this.#epoch) return again
         const below = revisionOf(found)
-        if (this.#known === undefined || this.#known.below !== below) return this.#adopt(found, epoch, again)
+        if (this.#known === undefined || this.#known.below !== below)
+          return this.isWriting ? again : this.#adopt(found, epoch, again)
         const { revision } = this.#known
         return Effect.succeed(revision === below ? found : Option.map(found, (found) => ({ ...found, revision })))
       })

@@ -24,8 +24,9 @@ export interface Policy {
   /** How long after a failed read such an entry is answered without asking the backend again. Default: 1 second. */
   readonly retryAfter?: Duration.Input | undefined
   /**
-   * Whether commits made around the cache are looked for in the `changes` of the backend. `"ignore"` saves a fiber and
-   * the read that a subscription begins with; such commits are then seen after the `ttl`. Default: `"follow"`.
+   * Whether the backend is to tell of commits made around the cache. `"ignore"` saves some hundred bytes a key, and a
+   * fiber and a read over a backend that tells by `changes` alone; such commits are then seen after the `ttl`. Default:
+   * `"follow"`.
    */
   readonly changes?: "follow" | "ignore" | undefined
   /**

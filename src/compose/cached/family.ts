@@ -3,8 +3,10 @@ import type { Claims } from "../../agents/Claims.ts"
 import * as DataAgent from "../../agents/DataAgent.ts"
 import * as Family from "../../agents/Family.ts"
 import * as Lifetime from "../../agents/internal/lifetime.ts"
-import type { StateRegister } from "../../agents/internal/stateRegister.ts"
+import type { Draft, StateRegister } from "../../agents/internal/stateRegister.ts"
+import type { Expected, HistoryOptions, Revision } from "../../agents/Revision.ts"
 import { AgentClosed } from "../../agents/StateError.ts"
+import { Passing } from "../internal/Passing.ts"
 import type { Cells } from "./Cells.ts"
 
 /** A family whose agents are the cells of its keys. */
@@ -15,7 +17,7 @@ export const overCells = <S>(
   claims: Claims,
   isBehind: boolean
 ): Family.Family<S> => {
-  const { codec, name, query } = backend
+  const { codec, listing, name, query } = backend
   const open = <A, E>(run: () => Effect.Effect<A, E>): Effect.Effect<A, E | AgentClosed> =>
     Effect.suspend(
       (): Effect.Effect<A, E | AgentClosed> =>
@@ -78,71 +80,72 @@ export const overCells = <S>(
         const all = new Set(keys)
         return cells.writeMany(all, backend.deleteMany(all))
       }),
-    query: query === undefined ? undefined : (plan) => open(() => query(plan))
+    query: query === undefined ? undefined : (plan) => open(() => query(plan)),
+    listing: listing === undefined ? undefined : (which) => open(() => listing(which))
   })
 }
 
 /** What is cached is asked of the cell of the key, and the rest of the backend. */
-class Through<in out S> implements StateRegister<S> {
+class Through<in out S> extends Passing<S> implements StateRegister<S> {
   readonly #cells: Cells<S>
   readonly #key: string
-  readonly #below: StateRegister<S>
-  readonly read: StateRegister<S>["read"]
 
   constructor(cells: Cells<S>, key: string, below: StateRegister<S>) {
+    super(below)
     this.#cells = cells
     this.#key = key
-    this.#below = below
-    this.read = cells.use(key, ({ register }) => register.read)
   }
 
-  get remove() {
+  get read(): StateRegister<S>["read"] {
+    return this.#cells.use(this.#key, ({ register }) => register.read)
+  }
+
+  write(draft: Draft<S>, expected: Expected): ReturnType<StateRegister<S>["write"]> {
+    return this.#cells.hold(this.#key, ({ register }) => register.write(draft, expected))
+  }
+
+  get remove(): StateRegister<S>["remove"] {
     return this.#cells.hold(this.#key, ({ register }) => register.remove)
   }
-
-  get changes() {
-    return this.#below.changes
-  }
-
-  readonly write: StateRegister<S>["write"] = (draft, expected) =>
-    this.#cells.hold(this.#key, ({ register }) => register.write(draft, expected))
-
-  readonly history: StateRegister<S>["history"] = (options) => this.#below.history(options)
-
-  readonly at: StateRegister<S>["at"] = (revision) => this.#below.at(revision)
-
-  readonly asOf: StateRegister<S>["asOf"] = (time) => this.#below.asOf(time)
 }
 
 /** All that there is to know of a key is in its cell, which has to stay for as long as somebody asks. */
 class InCell<in out S> implements StateRegister<S> {
   readonly #cells: Cells<S>
   readonly #key: string
-  readonly read: StateRegister<S>["read"]
 
   constructor(cells: Cells<S>, key: string) {
     this.#cells = cells
     this.#key = key
-    this.read = this.#held((register) => register.read)
   }
 
-  get remove() {
+  get read(): StateRegister<S>["read"] {
+    return this.#held((register) => register.read)
+  }
+
+  write(draft: Draft<S>, expected: Expected): ReturnType<StateRegister<S>["write"]> {
+    return this.#held((register) => register.write(draft, expected))
+  }
+
+  get remove(): StateRegister<S>["remove"] {
     return this.#held((register) => register.remove)
   }
 
-  get changes() {
-    return Stream.unwrap(Effect.map(this.#cells.holdScoped(this.#key), ({ register }) => register.changes))
+  history(options: HistoryOptions): ReturnType<StateRegister<S>["history"]> {
+    return Stream.unwrap(this.#held((register) => Effect.succeed(register.history(options))))
   }
 
-  readonly write: StateRegister<S>["write"] = (draft, expected) =>
-    this.#held((register) => register.write(draft, expected))
+  at(revision: Revision): StateRegister<S>["read"] {
+    return this.#held((register) => register.at(revision))
+  }
 
-  readonly history: StateRegister<S>["history"] = (options) =>
-    Stream.unwrap(this.#held((register) => Effect.succeed(register.history(options))))
+  asOf(time: number): StateRegister<S>["read"] {
+    return this.#held((register) => register.asOf(time))
+  }
 
-  readonly at: StateRegister<S>["at"] = (revision) => this.#held((register) => register.at(revision))
-
-  readonly asOf: StateRegister<S>["asOf"] = (time) => this.#held((register) => register.asOf(time))
+  get changes(): StateRegister<S>["changes"] {
+    return Stream.unwrap(Effect.map(this.#cells.holdScoped(this.#key), ({ register }) => register.changes))
+  }
 
   #held<A, E>(f: (register: StateRegister<S>) => Effect.Effect<A, E>): Effect.Effect<A, E> {
     return this.#cells.hold(this.#key, ({ register }) => f(register))

@@ -24,6 +24,7 @@ export const over = <S>(
   get changes() {
     return below.changes
   },
+  listen: (listener) => below.listen?.(listener),
   get member() {
     return below.member && member?.(below.member)
   }

@@ -3,7 +3,9 @@ import type * as DataAgent from "../../agents/DataAgent.ts"
 import type { Lock } from "../../agents/internal/keyedLock.ts"
 import type { Member } from "../../agents/internal/member.ts"
 import { type Draft, decodeEntry, type Saving, type StateRegister } from "../../agents/internal/stateRegister.ts"
+import type { Listener, Listening } from "../../agents/Register.ts"
 import type { Expected, HistoryOptions, Revision } from "../../agents/Revision.ts"
+import type { ReadError } from "../../agents/StateError.ts"
 import * as Tenant from "../Tenant.ts"
 import { alone } from "./alone.ts"
 import { Current, type Subject, type Transaction } from "./Transaction.ts"
@@ -110,6 +112,10 @@ export class TransactionalRegister<in out S> implements StateRegister<S> {
 
   get changes() {
     return this.#below.changes
+  }
+
+  listen(listener: Listener): Effect.Effect<Listening, ReadError> | undefined {
+    return this.#below.listen?.(listener)
   }
 
   get entries() {
