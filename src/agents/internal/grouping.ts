@@ -19,6 +19,11 @@ export interface GroupingOptions<Q, A, E> {
   readonly most: number
   /** How many bytes a group has at most, unless one request has more. */
   readonly mostBytes: number
+  /**
+   * Whether what waits, of so many bytes, goes at once, besides what is under way, and not when all that runs now has asked. It
+   * must not be answered at once then. Default: never.
+   */
+  readonly isEnough?: ((bytes: number) => boolean) | undefined
   /** Shared with what else is done in a turn of the event loop. */
   readonly turn?: Turn | undefined
 }
@@ -33,6 +38,7 @@ const turnMillis = 0.5
 export class Grouping<Q, A, E> {
   readonly #options: GroupingOptions<Q, A, E>
   #waiting: Array<Waiting<Q, A, E>> = []
+  #bytes = 0
   #busy = 0
   #isScheduled = false
   readonly #turn: Turn
@@ -55,7 +61,9 @@ export class Grouping<Q, A, E> {
   /** As `ask`, at once: `resume` is called with the answer, later. */
   begin(request: Q, size: number, resume: (answer: Effect.Effect<A, E>) => void): void {
     this.#waiting.push({ request, size, resume })
-    this.#schedule()
+    this.#bytes += size
+    if (this.#options.isEnough?.(this.#bytes) === true) this.#begin(this.#take())
+    else this.#schedule()
   }
 
   #schedule(): void {
@@ -68,11 +76,14 @@ export class Grouping<Q, A, E> {
   }
 
   readonly #start = (): void => {
-    const group = this.#take()
+    this.#isScheduled = false
+    if (this.#busy < this.#options.lanes && this.#waiting.length > 0) this.#begin(this.#take())
+  }
+
+  #begin(group: ReadonlyArray<Waiting<Q, A, E>>): void {
     // Counted before it runs, since those who are answered meanwhile ask again.
     this.#busy++
-    this.#isScheduled = false
-    const running = group.length === 0 ? undefined : this.#options.run(group)
+    const running = this.#options.run(group)
     if (running === undefined) this.#end()
     else {
       running.finally(() => this.#end())
@@ -90,10 +101,11 @@ export class Grouping<Q, A, E> {
     let bytes = 0
     let count = 0
     for (const { size } of this.#waiting) {
+      if (count > 0 && (count === most || bytes + size > mostBytes)) break
       bytes += size
-      if (count > 0 && (count === most || bytes > mostBytes)) break
       count++
     }
+    this.#bytes -= bytes
     if (count === this.#waiting.length) {
       const all = this.#waiting
       this.#waiting = []

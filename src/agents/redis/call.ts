@@ -32,7 +32,7 @@ export interface Listener {
   readonly rejected: (call: Call, error: unknown) => void
 }
 
-/** A command of ioredis that carries a call. */
+/** A command of ioredis that carries a call, as long as that is under way. */
 export type Request = IoCommand & { readonly call: Call }
 
 /** Makes the commands of a call, each of which is handed over once. */
@@ -41,22 +41,12 @@ export type Requests = (call: Call, listener: Listener) => Request
 /** Commands that know whether they were written, and are told their replies without the promises that ioredis would need. */
 export const requestsOf = (Command: typeof IoCommand): Requests => {
   class CallRequest extends Command {
-    readonly call: Call
+    call: Call
 
     constructor(call: Call, listener: Listener) {
       super(call.name, call.args.map(toArgument))
       this.call = call
-      const { reject, resolve } = this
-      // The promise is still settled, for who traces commands through `node:diagnostics_channel`.
-      this.resolve = (reply: Reply) => {
-        resolve(reply)
-        listener.replied(call, reply)
-      }
-      this.reject = (error) => {
-        this.promise.catch(() => {})
-        reject(error)
-        listener.rejected(call, error)
-      }
+      settleBy(this, listener, this.resolve, this.reject)
     }
 
     override toWritable(socket: object): string | Buffer {
@@ -69,6 +59,53 @@ export const requestsOf = (Command: typeof IoCommand): Requests => {
     }
   }
   return (call, listener) => new CallRequest(call, listener)
+}
+
+/*
+ * V8 puts a function that is written where it is assigned to a property among the old objects, and ioredis has such ones: until
+ * the next full collection they keep their command, and what that refers to is copied by each collection of the young objects. So
+ * a command that is over refers to neither its call nor its reply: with them, loads at once spent a fifth of their time on that.
+ */
+const settleBy = (
+  request: IoCommand & { call: Call },
+  listener: Listener,
+  resolve: (reply: unknown) => void,
+  reject: (error: Error) => void
+): void => {
+  const end = (): Call => {
+    const { call } = request
+    request.call = over
+    return call
+  }
+  // No assignments, for what is said above.
+  Object.assign(request, {
+    resolve: (reply: Reply) => {
+      const call = end()
+      // The promise is still settled, for who traces commands through `node:diagnostics_channel`.
+      resolve(undefined)
+      listener.replied(call, reply)
+    },
+    reject: (error: Error) => {
+      const call = end()
+      request.promise.catch(() => {})
+      reject(error)
+      listener.rejected(call, error)
+    }
+  })
+}
+
+const over: Call = {
+  kind: "read",
+  name: "ping",
+  args: [],
+  node: undefined,
+  deadline: 0,
+  answer: () => {},
+  fail: () => {},
+  isDone: true,
+  handedAt: 0,
+  socket: undefined,
+  refused: undefined
 }
 
 // ioredis knows bytes by their being Buffers only.

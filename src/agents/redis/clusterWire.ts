@@ -99,16 +99,17 @@ export class ClusterWire implements Wire {
   }
 
   #sendOne(request: Request): void {
-    const { call } = request
-    const { node } = call
+    const { node } = request.call
     if (node === undefined) {
       this.#client.sendCommand(request)
       // A node that has not done it may say who will, and ioredis sends it there by itself.
       const { reject } = request
-      request.reject = (error) => {
-        if (isReply(error) && verdictOf(error).again !== "no") call.socket = undefined
-        reject(error)
-      }
+      Object.assign(request, {
+        reject: (error: Error) => {
+          if (isReply(error) && verdictOf(error).again !== "no") request.call.socket = undefined
+          reject(error)
+        }
+      })
       return
     }
     const client = this.#client.nodes().find((each) => nameOf(each) === node)

@@ -1,4 +1,4 @@
-import { Effect, Exit, Predicate, type Scope } from "effect"
+import { Effect, Exit, Function, Predicate, type Scope } from "effect"
 import type { Payload } from "../../schema/Codec.ts"
 import type { Conflict, Current, Failure } from "../internal/backend.ts"
 import type { Notice, Rows } from "../internal/follower.ts"
@@ -35,6 +35,9 @@ export interface Incremented {
   readonly state: string | undefined
 }
 
+/** A state that was looked for. */
+export type Found = Effect.Effect<Stored | undefined, Failure>
+
 /** The states of one collection as the server has them. */
 export class RedisRows implements Rows {
   readonly naming: Naming
@@ -60,19 +63,21 @@ export class RedisRows implements Rows {
   // -------------------------------------------------------------------------------------------------------------------
   // Reading
 
-  /** The current state, which lives on where it does so by being read. */
-  read(key: string): Effect.Effect<Stored | undefined, Failure> {
+  /** The current state, which lives on where it does so by being read. `told` is asked what to make of it, when it comes. */
+  read<A, E>(key: string, told: (found: Found) => Effect.Effect<A, E>): Effect.Effect<A, E> {
     const { expiry, retention } = this.#options
-    if (this.#isReadByGet) return this.look(key)
+    if (this.#isReadByGet) return this.look(key, told)
+    const name = this.naming.state(key)
     const millis = Math.ceil(expiry.millis)
     return retention.count === 1
-      ? this.#get(key, (answer) => this.#server.begin("read", "getex", [this.naming.state(key), "PX", millis], answer))
-      : Effect.flatMap(this.#run("read", Scripts.touch, key, [millis]), (reply) => stored(key, reply))
+      ? this.#get(key, told, (answer) => this.#server.begin("read", "getex", [name, "PX", millis], answer))
+      : told(Effect.flatMap(this.#run("read", Scripts.touch, key, [millis]), (reply) => stored(key, reply)))
   }
 
-  /** The current state, for those who only look on. */
-  look(key: string): Effect.Effect<Stored | undefined, Failure> {
-    return this.#get(key, (answer) => this.#server.get(this.naming.state(key), answer))
+  /** The same for those who only look on. */
+  look<A, E>(key: string, told: (found: Found) => Effect.Effect<A, E>): Effect.Effect<A, E> {
+    const name = this.naming.state(key)
+    return this.#get(key, told, (answer) => this.#server.get(name, answer))
   }
 
   /** In milliseconds; not above 0 when there is no state, or none that expires. */
@@ -93,7 +98,7 @@ export class RedisRows implements Rows {
               return Effect.flatMapEager(Effect.mapErrorEager(reply, ofType(key)), (reply) => stored(key, reply))
             })
         )
-      : Effect.forEach(keys, (key) => this.read(key), { concurrency: "unbounded" })
+      : Effect.forEach(keys, (key) => this.read(key, Function.identity), { concurrency: "unbounded" })
     return Effect.map(found, (states) => byKey(keys, states))
   }
 
@@ -250,7 +255,7 @@ export class RedisRows implements Rows {
         (key) =>
           Effect.map(
             // Whoever wrote the state decided whether it expires.
-            Effect.all([this.look(key), this.timeToLive(key)], { concurrency: "unbounded" }),
+            Effect.all([this.look(key, Function.identity), this.timeToLive(key)], { concurrency: "unbounded" }),
             ([state, millis]) => {
               this.#wake(key, millis)
               return state
@@ -302,14 +307,15 @@ export class RedisRows implements Rows {
   }
 
   // One step of the fiber that waits, since loads are what there is most of.
-  #get(
+  #get<A, E>(
     key: string,
+    told: (found: Found) => Effect.Effect<A, E>,
     begin: (answer: (reply: Exit.Exit<Reply, Failure>) => void) => () => void
-  ): Effect.Effect<Stored | undefined, Failure> {
+  ): Effect.Effect<A, E> {
     return Effect.callback((resume) =>
       Effect.sync(
         begin((reply) =>
-          resume(Effect.flatMapEager(Effect.mapErrorEager(reply, ofType(key)), (reply) => stored(key, reply)))
+          resume(told(Effect.flatMapEager(Effect.mapErrorEager(reply, ofType(key)), (reply) => stored(key, reply))))
         )
       )
     )

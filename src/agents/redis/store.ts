@@ -7,10 +7,10 @@ import type { Hub } from "../internal/hub.ts"
 import * as Lifetime from "../internal/lifetime.ts"
 import type { Retention } from "../internal/retention.ts"
 import { onlyCurrent, type Saving, type Where } from "../internal/stateRegister.ts"
-import type { Entry, NewEntry, Register, Store } from "../Register.ts"
+import type { Entry, Listener, Listening, NewEntry, Register, Store } from "../Register.ts"
 import * as Revision from "../Revision.ts"
 import { AgentClosed, type CompareError, type ReadError, type WriteError } from "../StateError.ts"
-import type { Increment, Incremented } from "./rows.ts"
+import type { Found, Increment, Incremented } from "./rows.ts"
 import { RedisRows } from "./rows.ts"
 import type { Cursor, Server } from "./Server.ts"
 import { together } from "./together.ts"
@@ -246,7 +246,9 @@ class RedisRegister implements Register {
   }
 
   get read(): Effect.Effect<Option.Option<Entry>, ReadError> {
-    return this.#reading(() => Effect.map(this.#store.rows.read(this.#key), Option.fromUndefinedOr))
+    // Made beforehand, since an agent is kept for its loads.
+    const found = this.#store.rows.read(this.#key, (found) => this.#told(found))
+    return this.#store.open(this.#where, () => found)
   }
 
   write(next: NewEntry, expected: Revision.Expected): Effect.Effect<Revision.Revision, CompareError> {
@@ -317,16 +319,34 @@ class RedisRegister implements Register {
 
   get changes(): Stream.Stream<Revision.Change<Payload>, ReadError> {
     const store = this.#store
-    const where = store.options.where(this.#key)
+    const where = this.#where
     const followed = store.open(where, () =>
       Effect.mapError(store.collection.follower.follow(this.#key), readError(where, "follow"))
     )
     // Looking on is no use that would let a state live on.
-    const current = this.#reading(() => Effect.map(store.rows.look(this.#key), Option.fromUndefinedOr))
+    const current = store.open(where, () => store.rows.look(this.#key, (found) => this.#told(found)))
     return Stream.unwrap(Effect.as(followed, store.hub.changes(this.#key, current)))
   }
 
+  listen(listener: Listener): Effect.Effect<Listening, ReadError> {
+    const { collection, hub, options } = this.#store
+    // In the audience first: what is found from then on is heard.
+    const listening = collection.follower.listen(this.#key, hub.listen(this.#key, listener))
+    return Effect.mapErrorEager(listening, (failure) => readError(options.where(this.#key), "follow")(failure))
+  }
+
   #reading<A>(read: () => Effect.Effect<A, Failure>): Effect.Effect<A, ReadError> {
-    return this.#store.reading(this.#store.options.where(this.#key), "read", read)
+    return this.#store.reading(this.#where, "read", read)
+  }
+
+  get #where(): Where {
+    return this.#store.options.where(this.#key)
+  }
+
+  #told(found: Found): Effect.Effect<Option.Option<Entry>, ReadError> {
+    return Effect.mapBothEager(found, {
+      onFailure: (failure) => readError(this.#where, "read")(failure),
+      onSuccess: Option.fromUndefinedOr
+    })
   }
 }

@@ -178,22 +178,29 @@ class Compiler {
   }
 
   #struct(node: SchemaAST.Objects): KeepsAll {
-    const fields = node.propertySignatures.map(({ name, type }) => ({ name: String(name), check: this.#visit(type) }))
+    const fields = node.propertySignatures.map(({ name, type }) => ({
+      name: String(name),
+      check: this.#visit(type),
+      isSame: isUntransformed(type)
+    }))
     // A struct without fields takes anything at all.
     if (fields.length === 0 || node.propertySignatures.some(({ name }) => typeof name === "symbol")) throw undecided
     const names = fields.map((field) => field.name)
     const known = new Set(names)
-    const nested = fields.filter((field) => field.check !== always && field.check !== plainNumber)
-    const numbers = fields.some((field) => field.check === plainNumber)
+    // A number that is not transformed is the same on both sides, and is looked at on the way.
+    const numbers = fields.some(({ check, isSame }) => check === plainNumber && isSame)
+    const nested = fields.filter(({ check, isSame }) => check !== always && !(check === plainNumber && isSame))
     const isOurs = this.#isOurs
     return (input, output) => {
       if (!isObject(input) || !isObject(output)) return true
       let next = 0
       // Mostly the keys come in the order of the schema, and then nothing is looked up.
-      for (const key in input) if (key !== names[next++] && !known.has(key)) return false
+      for (const key in input) {
+        if (key !== names[next++] && !known.has(key)) return false
+        // A loop over all keys reads them faster than a look-up by name reads the numbers alone.
+        if (numbers && !isPlainNumber(input[key])) return false
+      }
       if (!isOurs(input)) return false
-      // A loop over all keys reads them faster than a look-up by name reads the numbers alone.
-      if (numbers) for (const key in output) if (!isPlainNumber(output[key])) return false
       for (const { check, name } of nested)
         if (Object.hasOwn(output, name) && !check(input[name], output[name])) return false
       return true
@@ -229,6 +236,9 @@ class Compiler {
     throw undecided
   }
 }
+
+const isUntransformed = (node: SchemaAST.AST): boolean =>
+  node.encoding === undefined && (node._tag !== "Union" || node.types.every(isUntransformed))
 
 const members = (node: SchemaAST.Union): ReadonlyArray<SchemaAST.AST> =>
   node.types.flatMap((type) => (type._tag === "Union" && type.encoding === undefined ? members(type) : [type]))

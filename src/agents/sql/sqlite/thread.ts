@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads"
 import type { Write } from "../Engine.ts"
+import { isWrite, type Work } from "./logSteps.ts"
 import type { Answer, Part, Ready, Request, WorkerOptions } from "./protocol.ts"
 
 /** The worker has ended, by itself or by force, and what it was asked is not answered. */
@@ -22,8 +23,10 @@ interface Pending {
 // Where a bundler has put this code into a file of its own, there is no worker beside it, or one of another program.
 const extension = /\/agents\/sql\/sqlite\/thread(\.[jt]s)$/.exec(new URL(import.meta.url).pathname)?.[1]
 
-/** How many steps of a write are copied in one go: some milliseconds, of states of some kilobytes. */
-export const stepsInPart = 256
+// How many steps of a write are copied in one go: some milliseconds, of states of some kilobytes.
+const stepsInPart = 256
+// It has what to do then, and what is copied to it takes memory.
+const mostCommits = 4
 
 /** Whether there is a worker to be started. */
 export const isAvailable = extension !== undefined
@@ -34,6 +37,8 @@ export class Thread {
   readonly #pending: Array<Pending> = []
   #state: "starting" | "ready" = "starting"
   #gone: WorkerGone | undefined
+  #commits = 0
+  #isInParts = false
 
   constructor(options: WorkerOptions) {
     const worker = new Worker(new URL(`./worker${extension ?? ".js"}`, import.meta.url), {
@@ -61,8 +66,33 @@ export class Thread {
     return this.#gone !== undefined
   }
 
-  /** The same for one write of many steps, which is copied in parts, between which the event loop turns. */
-  async commitParts(write: Write): Promise<Answer> {
+  /** How many commits it was asked for and has not answered. */
+  get commits(): number {
+    return this.#commits
+  }
+
+  /** Whether it can be asked for one more before it has answered. Not among the parts of one. */
+  get takesMore(): boolean {
+    return this.isReady && !this.#isInParts && this.#commits < mostCommits
+  }
+
+  /** Commits writes in their order. Rejects as `ask` does. */
+  async commit(works: ReadonlyArray<Work>): Promise<Answer> {
+    const writes = works.map((work) => (isWrite(work) ? work.map(portable) : work))
+    const [first] = writes
+    const isLarge = writes.length === 1 && first !== undefined && isWrite(first) && first.length > stepsInPart
+    this.#commits++
+    this.#isInParts ||= isLarge
+    try {
+      return await (isLarge ? this.#commitParts(first) : this.ask({ _tag: "Commit", writes }))
+    } finally {
+      this.#commits--
+      if (isLarge) this.#isInParts = false
+    }
+  }
+
+  /** One write of many steps, which is copied in parts, between which the event loop turns. */
+  async #commitParts(write: Write): Promise<Answer> {
     const end = write.length - stepsInPart
     let at = 0
     for (; at < end && !this.isGone; at += stepsInPart) {
@@ -98,3 +128,9 @@ export class Thread {
     for (const { reject } of this.#pending.splice(0)) reject(this.#gone)
   }
 }
+
+/** A view copies all that it is a view of when it goes to another thread. */
+const portable = (step: Write[number]): Write[number] =>
+  step._tag === "Put" && typeof step.state !== "string" && step.state.byteLength < step.state.buffer.byteLength
+    ? { ...step, state: step.state.slice() }
+    : step

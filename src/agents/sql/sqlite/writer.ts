@@ -1,17 +1,17 @@
 import { Effect, Exit, Fiber } from "effect"
 import { Grouping, type Waiting } from "../../internal/grouping.ts"
 import { Turn } from "../../internal/turn.ts"
-import type { Conflict, Failure, Write, Written } from "../Engine.ts"
+import type { Conflict, Failure, Written } from "../Engine.ts"
 import { Answers } from "./answers.ts"
 import { commit, isWritten, type Outcome } from "./commit.ts"
 import { Company } from "./company.ts"
 import type { Connection, Log } from "./connection.ts"
 import { busyFailure } from "./errors.ts"
 import type { Counts } from "./figures.ts"
-import { isWrite, rowsOf as rowsOfWork, sizeOf, type Work } from "./logSteps.ts"
+import { rowsOf as rowsOfWork, sizeOf, type Work } from "./logSteps.ts"
 import { Pace } from "./pace.ts"
 import type { Answer, Request, WorkerOptions } from "./protocol.ts"
-import { isAvailable, stepsInPart, Thread, WorkerGone } from "./thread.ts"
+import { isAvailable, Thread, WorkerGone } from "./thread.ts"
 import { pauseMillis } from "./waiting.ts"
 
 // What takes longer than this goes to the worker: it would block the event loop.
@@ -25,6 +25,8 @@ const unseenBytes = 4_000_000
 const unseenBytesOfRow = 16_384
 const groupWrites = 512
 const groupBytes = 4_000_000
+// So much goes to the worker at once: it writes while more of what comes together is encoded here.
+const earlyBytes = 1_000_000
 
 type Group = ReadonlyArray<Waiting<Work, Written, Failure | Conflict>>
 
@@ -60,6 +62,7 @@ export class Writer {
       lanes: 1,
       most: groupWrites,
       mostBytes: groupBytes,
+      isEnough: (bytes) => bytes >= earlyBytes && this.#mayAskMore,
       turn: this.#turn
     })
   }
@@ -132,17 +135,22 @@ export class Writer {
     return this.#unanswered === 0 && this.#grouping.length === 0
   }
 
+  /** Whether the worker can take what comes now: it has what came before, if there is any. */
+  get #mayAskMore(): boolean {
+    return this.#thread?.takesMore === true && (this.#thread.commits > 0 || this.#unanswered === 0)
+  }
+
   #run(group: Group): void | Promise<void> {
     this.#unanswered += group.length
     this.#company.observe(group.length)
     if (!this.#connection.isOpen) return this.#answer(group, () => ({ _tag: "Closed" }))
-    const bytes = bytesOf(group)
-    const predicted = this.#pace.predict(rowsOf(group), bytes)
-    if (predicted > longestHere) {
+    const predicted = this.#pace.predict(rowsOf(group), bytesOf(group))
+    const isNext = this.#thread !== undefined && this.#thread.commits > 0
+    if (predicted > longestHere || isNext) {
       const thread = this.#threadOrNone()
       // How long a sync takes is a guess, and under load a worker may start more slowly still: there is no waiting for that.
       const isLarge = predicted - this.#pace.sync > longestWhileStarting
-      if (thread !== undefined && (thread.isReady || isLarge)) return this.#commitThere(thread, group)
+      if (thread !== undefined && (thread.isReady || isLarge || isNext)) return this.#commitThere(thread, group)
     }
     return this.#commitHere(group)
   }
@@ -179,12 +187,7 @@ export class Writer {
 
   async #commitThere(thread: Thread, group: Group): Promise<void> {
     try {
-      const writes = group.map(({ request }) => (isWrite(request) ? request.map(portable) : request))
-      const [first] = writes
-      const answer =
-        writes.length === 1 && first !== undefined && isWrite(first) && first.length > stepsInPart
-          ? await thread.commitParts(first)
-          : await thread.ask({ _tag: "Commit", writes })
+      const answer = await thread.commit(group.map(({ request }) => request))
       if (answer._tag === "Committed") {
         this.#pace.observe(rowsOf(group), bytesOf(group), answer.millis)
         this.#counts.commitsInWorker++
@@ -285,12 +288,6 @@ const rowsOf = (group: Group): number => {
   for (const { request } of group) rows += rowsOfWork(request)
   return rows
 }
-
-/** A view copies all that it is a view of when it goes to another thread. */
-const portable = (step: Write[number]): Write[number] =>
-  step._tag === "Put" && typeof step.state !== "string" && step.state.byteLength < step.state.buffer.byteLength
-    ? { ...step, state: step.state.slice() }
-    : step
 
 const exitOf = (outcome: Outcome | undefined): Exit.Exit<Written, Failure | Conflict> => {
   if (outcome === undefined) return Exit.die(new Error("a write was not answered"))

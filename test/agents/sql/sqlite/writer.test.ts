@@ -213,6 +213,23 @@ it.live("what would block goes to a worker, with the same answers and the same o
   })
 )
 
+it.live("large saves that come together are in the worker while the rest of them is still encoded", () =>
+  Effect.gen(function* () {
+    const driver = yield* SqliteDriver.make({ filename: yield* tempFile })
+    const family = yield* texts(driver)
+    // The worker is there.
+    yield* driver.integrity
+    const letters = [..."abcdefgh"]
+    const before = yield* driver.figures
+    yield* saveTogether(letters, (letter) => family.at(letter).save(large(letter)))
+    const after = yield* driver.figures
+    // Each of a megabyte went by itself, as far as the worker takes them; together they would be three commits.
+    expect(after.commitsInWorker - before.commitsInWorker).toBeGreaterThan(4)
+    expect(after.writes - before.writes).toBe(letters.length)
+    expect(yield* family.loadMany(letters)).toEqual(new Map(letters.map((letter) => [letter, large(letter)])))
+  })
+)
+
 it.live("bytes that are a view of more go to the worker as they are", () =>
   Effect.gen(function* () {
     const driver = yield* SqliteDriver.make({ filename: yield* tempFile })
