@@ -6,6 +6,7 @@
  */
 import { type Effect, Exit, type Option, type Stream } from "effect"
 import type { Payload } from "../schema/Codec.ts"
+import type { Listing, ListingOf } from "./internal/listing.ts"
 import type { Member } from "./internal/member.ts"
 import type { Cells, Plan } from "./query/ir.ts"
 import type * as Revision from "./Revision.ts"
@@ -135,13 +136,3 @@ export interface Store {
   /** Lists commits without reading states, which `query` may do; `undefined` where it cannot. @internal */
   readonly listing?: ((which: ListingOf) => Effect.Effect<Listing | undefined, ReadError>) | undefined
 }
-
-/** Which commits to list: those of the first `limit` keys with this prefix, in some order, behind the key `after`. @internal */
-export interface ListingOf {
-  readonly prefix: string
-  readonly after: string | undefined
-  readonly limit: number
-}
-
-/** Current commits: times in milliseconds since the epoch. @internal */
-export type Listing = ReadonlyArray<readonly [key: string, revision: number, savedAt: number]>

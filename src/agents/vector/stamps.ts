@@ -4,9 +4,9 @@
  */
 import { Array as Arr, Effect, Option, Stream } from "effect"
 import type { Family } from "../Family.ts"
+import type { Listing } from "../internal/listing.ts"
 import { isPlain } from "../query/compile.ts"
 import * as Ir from "../query/ir.ts"
-import type { Listing } from "../Register.ts"
 import type { ReadError } from "../StateError.ts"
 import { idOf, itemPrefix, keyOf } from "./keys.ts"
 import type { Stored } from "./Stored.ts"

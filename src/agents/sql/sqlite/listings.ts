@@ -1,6 +1,6 @@
 import type Database from "better-sqlite3"
+import type { Listing, ListingOf } from "../../internal/listing.ts"
 import { listingStatement } from "../../query/indexes.ts"
-import type { Listing, ListingOf } from "../../Register.ts"
 import type { Connection } from "./connection.ts"
 import { dialect } from "./dialect.ts"
 
