@@ -18,7 +18,7 @@ export const keeps = <S>(subject: Subject<S>, laws: ReadonlyArray<string>) => {
           const { outcomes } = yield* Laws.check(subject, {
             budget: "ci",
             laws: [law],
-            runs: law === increments ? 1 : 3
+            runs: law === increments ? 1 : 2
           })
           expect(outcomes).toMatchObject([{ _tag: "Kept", law }])
         }),
