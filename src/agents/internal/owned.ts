@@ -10,16 +10,15 @@ export interface Owned<out S> {
   readonly get: Effect.Effect<S, CodecError>
 }
 
-/** Takes a private copy of a state that fits the codec's schema. */
-export const own = <S>(codec: Codec<S>, state: S): Effect.Effect<Owned<S>, CodecError> =>
-  Effect.suspend(() => {
-    const walk = new Walk()
-    const copied = walk.tryCopy(state)
-    if (copied === undefined) return ownByCodec(codec, state)
-    return Effect.as(codec.validate(state), {
-      get: walk.frozen ? Exit.succeed(copied.value) : Effect.sync(() => new Walk().copy(copied.value))
-    })
-  })
+/** Takes a private copy of a state that fits the codec's schema: by the call itself if it is plain data. */
+export const own = <S>(codec: Codec<S>, state: S): Effect.Effect<Owned<S>, CodecError> => {
+  const walk = new Walk()
+  const copied = walk.tryCopy(state)
+  if (copied === undefined) return ownByCodec(codec, state)
+  return Effect.mapEager(codec.validate(state), () => ({
+    get: walk.frozen ? Exit.succeed(copied.value) : Effect.sync(() => new Walk().copy(copied.value))
+  }))
+}
 
 /**
  * Private copies of states that grow out of one another: what a state has in common with those before it is copied and frozen
@@ -45,8 +44,8 @@ export class Growth<in out S> {
 
 // Values with a class of their own (Schema classes, Option, DateTime, ...) are copied by the schema that knows them.
 const ownByCodec = <S>(codec: Codec<S>, state: S): Effect.Effect<Owned<S>, CodecError> =>
-  Effect.flatMap(codec.encode(state), (payload) =>
-    Effect.map(codec.decode(payload), (copy) => ({
+  Effect.flatMapEager(codec.encode(state), (payload) =>
+    Effect.mapEager(codec.decode(payload), (copy) => ({
       // A codec may decode eagerly, and each reader needs a copy of its own.
       get: tryFreeze(copy) ? Exit.succeed(copy) : Effect.suspend(() => codec.decode(payload))
     }))

@@ -30,7 +30,7 @@ export class Draft<in out S> {
   readonly where: Where
   #encoded: { readonly codec: Codec<S>; readonly payload: Payload } | undefined
   #begun: { readonly codec: Codec<S>; readonly payload: Effect.Effect<Payload, StateInvalid> } | undefined
-  #owned: { readonly codec: Codec<S>; readonly copy: Owned<S> } | undefined
+  #owned: { readonly codec: Codec<S>; readonly copy: Effect.Effect<Owned<S>, StateInvalid> } | undefined
 
   constructor(where: Where, state: S, savedAt: number) {
     this.where = where
@@ -61,14 +61,19 @@ export class Draft<in out S> {
 
   /** A private copy, where states are kept as they are. */
   owned(codec: Codec<S>): Effect.Effect<Owned<S>, StateInvalid> {
-    if (this.#owned?.codec === codec) return Exit.succeed(this.#owned.copy)
-    return Effect.mapBothEager(own(codec, this.state), {
-      onFailure: (error) => invalid(this.where, error),
-      onSuccess: (copy) => {
-        this.#owned = { codec, copy }
-        return copy
-      }
-    })
+    if (this.#owned?.codec === codec) return this.#owned.copy
+    const copy = Effect.mapErrorEager(own(codec, this.state), (error) => invalid(this.where, error))
+    // What takes time to copy is the caller's until then, and copied anew for each who asks.
+    if (Exit.isExit(copy)) this.#owned = { codec, copy }
+    return copy
+  }
+
+  /** The same, where it is copied at once and fits. */
+  ownedNow(codec: Codec<S>): Owned<S> | undefined {
+    const copy = this.owned(codec)
+    // Sound: an effect that is an exit has the types of that exit.
+    const exit = Exit.isExit(copy) ? (copy as Exit.Exit<Owned<S>, StateInvalid>) : undefined
+    return exit !== undefined && Exit.isSuccess(exit) ? exit.value : undefined
   }
 }
 

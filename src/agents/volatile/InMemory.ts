@@ -31,6 +31,10 @@ export class InMemory<in out S> implements StateRegister<S> {
     return this.#memory.write(this.#key, this.#where, draft, expected)
   }
 
+  begin(draft: Draft<S>, expected: Revision.Expected, answer: (saving: Saving) => void): boolean {
+    return this.#memory.begin(this.#key, this.#where, draft, expected, answer)
+  }
+
   get remove(): StateRegister<S>["remove"] {
     return Effect.sync(() => this.#memory.remove(this.#key))
   }

@@ -118,6 +118,19 @@ export class Memory<in out S> {
     )
   }
 
+  /** The same by the call itself, where nothing is to be waited for. */
+  begin(
+    key: string,
+    where: Where,
+    draft: Draft<S>,
+    expected: Revision.Expected,
+    answer: (saving: Saving) => void
+  ): boolean {
+    const owned = this.#maxBytes === undefined ? draft.ownedNow(this.#codec) : undefined
+    if (owned !== undefined) answer(this.commit(key, where, owned, draft.savedAt, 0, expected))
+    return owned !== undefined
+  }
+
   revision(key: string): Revision.Revision {
     return this.revisions(key).at(-1)?.revision ?? Revision.absent
   }

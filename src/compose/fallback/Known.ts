@@ -64,9 +64,13 @@ export class Known<in out S> {
 
   /** The same at once, where a codec answers at once. */
   keptNow(draft: Draft<S>): Kept<S> | undefined {
-    if (!this.#isEncoded) return undefined
+    const state = this.#isEncoded ? this.#encodedNow(draft) : draft.ownedNow(this.#codec)
+    return state && { state, savedAt: draft.savedAt }
+  }
+
+  #encodedNow(draft: Draft<S>): Owned<S> | undefined {
     const payload = draft.payloadNow(this.#codec)
-    return payload === undefined ? undefined : { state: new Encoded(this.#codec, payload), savedAt: draft.savedAt }
+    return payload === undefined ? undefined : new Encoded(this.#codec, payload)
   }
 
   #keep(state: S): Effect.Effect<Owned<S>, CodecError> {
