@@ -149,7 +149,8 @@ const queried =
   (after, limit) =>
     ask(family, {
       where: { _tag: "StartsWith", operand: Ir.key, text: itemPrefix },
-      after: after === undefined ? undefined : { key: after, revision: 0 },
+      // Behind the key, whichever revision it has.
+      after: after === undefined ? undefined : { key: after, revision: Number.MAX_SAFE_INTEGER },
       limit
     })
 

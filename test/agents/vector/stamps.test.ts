@@ -4,6 +4,7 @@ import Database from "better-sqlite3"
 import { type Family, SqlAgent, SqlDriver, VolatileAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { Effect, Option, Schema } from "effect"
+import { cells } from "../../../src/agents/query/run.ts"
 import { Stored } from "../../../src/agents/vector/Stored.ts"
 import * as Stamps from "../../../src/agents/vector/stamps.ts"
 import { tempFile } from "../sql/temp.ts"
@@ -89,5 +90,14 @@ it.effect("a family that answers queries, or nothing but its states, tells the s
     const { listing: _, ...queried } = yield* onSqlite(yield* tempFile)
     yield* holds(queried)
     yield* holds(yield* VolatileAgent.family({ name, schema }))
+  })
+)
+
+it.effect("pages of queries go on behind the last key, and name nothing twice", () =>
+  Effect.gen(function* () {
+    const family = yield* VolatileAgent.family({ name, schema })
+    yield* family.saveMany(Array.from({ length: 4_100 }, (_, i) => [`i/n${i}`, entry("once")] as const))
+    const found = yield* listed({ ...family, query: (plan) => cells(family, plan) })
+    expect(found.size).toBe(4_100)
   })
 )
