@@ -1,4 +1,4 @@
-/** Every combinator over every other one. */
+/** Every combinator over every other one, and over every primitive. */
 import { expect, it } from "@effect/vitest"
 import {
   Cached,
@@ -14,6 +14,11 @@ import {
 } from "dgents"
 import { Laws, type Subject } from "dgents/testing"
 import { Effect, Optic, type Schema, type Scope } from "effect"
+import * as File from "./PersistentAgent.subjects.ts"
+import * as Redis from "./RedisAgent.subjects.ts"
+import * as Sqlite from "./SqlAgent.subjects.ts"
+import * as Postgres from "./SqlAgentPostgres.subjects.ts"
+import * as Streams from "./StreamAgent.subjects.ts"
 import { Account } from "./schemas.ts"
 
 type State = typeof Account.Type
@@ -24,7 +29,7 @@ const memory = <S>(schema: Schema.Codec<S, unknown>) => VolatileAgent.make({ nam
 const combinators: Readonly<Record<string, (agent: Agent) => Effect.Effect<Agent, unknown, Scope.Scope>>> = {
   Cached: Cached.make(),
   EntropyConstrained: (agent) => Effect.succeed(EntropyConstrained.make(agent, { maxBytes: 100_000 })),
-  Fallback: Fallback.make({ second: memory, logs: false }),
+  Fallback: Fallback.make({ second: memory, logs: false, durability: "volatile" }),
   Mapped: (agent) => Effect.succeed(Mapped.make(agent, { iso: Optic.id<State>(), schema: Account })),
   Mirrored: Mirrored.make({ followers: [memory] }),
   Observed: (agent) => Effect.succeed(Observed.make(agent, { logs: false })),
@@ -32,9 +37,11 @@ const combinators: Readonly<Record<string, (agent: Agent) => Effect.Effect<Agent
   Transactional: (agent) => Effect.succeed(Transactional.make(agent))
 }
 
+const scripts = "scripts against a model"
+
 const laws = [
   "opens, and is as strong as it says",
-  "scripts against a model",
+  scripts,
   "no aliasing",
   "changes give each commit once, in order",
   "concurrent increments are all counted",
@@ -53,6 +60,24 @@ for (const [outer, over] of Object.entries(combinators))
         }
         const { outcomes } = yield* Laws.check(subject, { budget: "quick", laws, runs: 3 })
         expect(outcomes.map(({ _tag, law }) => [law, _tag])).toEqual(laws.map((law) => [law, "Kept"]))
+      }
+    })
+  )
+
+for (const primitive of [File.accounts, Sqlite.accounts, Postgres.accounts, Redis.accounts, Streams.files])
+  it.effect(`every combinator over ${primitive.name} does what a model does`, () =>
+    Effect.gen(function* () {
+      for (const [outer, over] of Object.entries(combinators)) {
+        const { faulty: _f, family: _m, module: _p, ...below } = primitive
+        const subject: Subject<State> = {
+          ...below,
+          name: `${outer} over ${primitive.name}`,
+          claims: undefined,
+          openAs: undefined,
+          open: (site) => Effect.flatMap(primitive.open(site), over)
+        }
+        const { outcomes } = yield* Laws.check(subject, { budget: "quick", laws: [scripts], runs: 3 })
+        expect(outcomes).toMatchObject([{ _tag: "Kept", law: scripts }])
       }
     })
   )
