@@ -6,22 +6,21 @@ import type { Rows } from "../internal/follower.ts"
 import type { Hub } from "../internal/hub.ts"
 import * as Lifetime from "../internal/lifetime.ts"
 import type { Listing, ListingOf } from "../internal/listing.ts"
-import type { Member } from "../internal/member.ts"
-import { onlyCurrent, type Saving, type Where } from "../internal/stateRegister.ts"
+import type { Saving, Where } from "../internal/stateRegister.ts"
 import type { Cells, Plan } from "../query/ir.ts"
 import { compile } from "../query/sql.ts"
-import type { Entry, Listener, Listening, NewEntry, Register, Store } from "../Register.ts"
+import type { Entry, NewEntry, Register, Store } from "../Register.ts"
 import * as Revision from "../Revision.ts"
 import { AgentClosed, type CompareError, type ReadError, type WriteError } from "../StateError.ts"
 import * as Deltas from "./deltas.ts"
 import type { Conflict, Current, Engine, Failure, Id, KeysFrom, Put, Remove, Written } from "./Engine.ts"
 import * as Past from "./past.ts"
+import { SqlRegister } from "./register.ts"
 import { keepAt, type Retention } from "./retention.ts"
 import type { Home, SqlStorage } from "./together.ts"
 
-// Pages are read one after the other so that a long list never sits in memory; states may be large, keys are not.
+// Pages are read one after the other so that a long list never sits in memory.
 const keysInPage = 500
-const statesInPage = 16
 
 /** Which states a store keeps, and how. */
 export interface StoreOptions {
@@ -61,7 +60,8 @@ const rowsOf = (engine: Engine, { collection, isSingle }: StoreOptions): Rows =>
   watch: (notice) => engine.watch(collection, notice)
 })
 
-class SqlStore implements Store {
+/** What the registers of its keys share. */
+export class SqlStore implements Store {
   readonly place: object
   readonly engine: Engine
   readonly storage: SqlStorage
@@ -269,140 +269,4 @@ const patchOf = (current: Current | undefined, next: NewEntry, every: number): P
   if (current === undefined || Deltas.isWhole(current.revision, every)) return undefined
   const text = Deltas.diff(current.state, next.state)
   return text === undefined ? undefined : { base: current.revision, text }
-}
-
-// Members on a prototype: the register of a key is made for each use of the key.
-class SqlRegister implements Register {
-  readonly #store: SqlStore
-  readonly #key: string
-
-  constructor(store: SqlStore, key: string) {
-    this.#store = store
-    this.#key = key
-  }
-
-  get place(): object {
-    return this.#store.place
-  }
-
-  get read(): Effect.Effect<Option.Option<Entry>, ReadError> {
-    return this.#reading("read", (id) => Effect.map(this.#store.engine.read(id), Option.fromUndefinedOr))
-  }
-
-  get member(): Member {
-    return this.#store.storage.member(this.#store.home, this.#key)
-  }
-
-  write(next: NewEntry, expected: Revision.Expected): Effect.Effect<Revision.Revision, CompareError> {
-    return this.#store.write(this.#key, next, expected)
-  }
-
-  begin(next: NewEntry, expected: Revision.Expected, answer: (saving: Saving) => void): boolean {
-    return this.#store.begin(this.#key, next, expected, answer)
-  }
-
-  get remove(): Effect.Effect<Option.Option<Revision.Revision>, WriteError> {
-    return Effect.map(this.#store.removeMany([this.#key]), (removed) => Option.fromUndefinedOr(removed.get(this.#key)))
-  }
-
-  history({ before, limit }: Revision.HistoryOptions): Stream.Stream<Entry, ReadError> {
-    const { retention } = this.#store.options
-    if (retention.count === 1) return onlyCurrent(this.read, { before, limit })
-    return Stream.unwrap(
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        const oldest = now - retention.millis
-        return this.#pages(before, limit, { oldest, kept: retention.count })
-      })
-    )
-  }
-
-  /** Newest first. A database may still hold what was kept under an earlier rule: it is not shown. */
-  #pages(
-    before: number = Number.POSITIVE_INFINITY,
-    limit: number = Number.POSITIVE_INFINITY,
-    { kept, oldest }: { readonly kept: number; readonly oldest: number }
-  ): Stream.Stream<Entry, ReadError> {
-    interface Position {
-      readonly before: number
-      readonly left: number
-      readonly newer: Entry | undefined
-      readonly current: number | undefined
-    }
-    const start: Position = { before, left: Math.trunc(limit), newer: undefined, current: undefined }
-    const { engine, options } = this.#store
-    return Stream.paginate<Position, Entry, ReadError>(start, (position) => {
-      const wanted = position.left > 0 ? Math.min(statesInPage, position.left) : 0
-      if (wanted === 0) return Exit.succeed([[], Option.none()] as const)
-      return this.#reading("read", (id) =>
-        Effect.gen(function* () {
-          const { every } = options.retention
-          const entries = yield* Past.page(engine, id, {
-            before: position.before,
-            limit: wanted,
-            every,
-            newer: position.newer
-          })
-          const needsCurrent = kept !== Number.POSITIVE_INFINITY || oldest !== Number.NEGATIVE_INFINITY
-          const current =
-            position.current ??
-            (!needsCurrent
-              ? Number.POSITIVE_INFINITY
-              : position.before === Number.POSITIVE_INFINITY
-                ? entries[0]?.revision
-                : (yield* engine.read(id))?.revision)
-          if (current === undefined) return [[], Option.none()] as const
-          const end = entries.findIndex(
-            ({ revision, savedAt }) => revision !== current && (revision <= current - kept || savedAt < oldest)
-          )
-          const page = end < 0 ? entries : entries.slice(0, end)
-          const last = page.at(-1)
-          const isEnd = last === undefined || end >= 0 || page.length < wanted || page.length >= position.left
-          const next = isEnd
-            ? Option.none()
-            : Option.some({ before: last.revision, left: position.left - page.length, newer: last, current })
-          return [page, next] as const
-        })
-      )
-    })
-  }
-
-  at(revision: Revision.Revision): Effect.Effect<Option.Option<Entry>, ReadError> {
-    return Effect.map(
-      Stream.runHead(this.history({ before: Revision.make(revision + 1), limit: 1 })),
-      Option.filter((entry) => entry.revision === revision)
-    )
-  }
-
-  asOf(time: number): Effect.Effect<Option.Option<Entry>, ReadError> {
-    if (this.#store.options.retention.count === 1)
-      return Effect.map(
-        this.read,
-        Option.filter(({ savedAt }) => savedAt <= time)
-      )
-    return Effect.flatMap(
-      this.#reading("read", (id) => this.#store.engine.revisionAt(id, time)),
-      (revision) => (revision === 0 ? Exit.succeed(Option.none()) : this.at(Revision.make(revision)))
-    )
-  }
-
-  get changes(): Stream.Stream<Revision.Change<Payload>, ReadError> {
-    const store = this.#store
-    const where = store.options.where(this.#key)
-    const followed = store.open(where, () =>
-      Effect.mapError(store.collection.follower.follow(this.#key), readError(where, "follow"))
-    )
-    return Stream.unwrap(Effect.as(followed, store.hub.changes(this.#key, this.read)))
-  }
-
-  listen(listener: Listener): Effect.Effect<Listening, ReadError> {
-    const { collection, hub, options } = this.#store
-    // In the audience first: what is found from then on is heard.
-    const listening = collection.follower.listen(this.#key, hub.listen(this.#key, listener))
-    return Effect.mapErrorEager(listening, (failure) => readError(options.where(this.#key), "follow")(failure))
-  }
-
-  #reading<A>(operation: string, read: (id: Id) => Effect.Effect<A, Failure>): Effect.Effect<A, ReadError> {
-    const store = this.#store
-    return store.reading(store.options.where(this.#key), operation, () => read(store.id(this.#key)))
-  }
 }
