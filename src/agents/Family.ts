@@ -185,7 +185,7 @@ export const fromStore = <S>(options: StoreOptions<S>): Effect.Effect<Family<S>,
   })
 
 const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<Payload>): StateStore<S> => {
-  const codecAt = (key: string): Codec<S> => bind(codec, { agent: name, key })
+  const codecAt = (key: string): Codec<S> => codec.at?.({ agent: name, key }) ?? codec
   const at = (key: string, bound = codecAt(key)): StateRegister<S> =>
     fromEntries(store.at(key), bound, { agent: name, key }, hub.at(key))
   const { readMany, removeMany, writeMany } = store
@@ -217,7 +217,9 @@ const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<P
         for (const [key, draft] of drafts) {
           // By number and not by time, so that a seed of the laws' scheduler repeats a run.
           if (entries.length % encodedAtOnce === encodedAtOnce - 1) yield* Effect.yieldNow
-          entries.push([key, { state: yield* draft.payload(codecAt(key)), savedAt: draft.savedAt }])
+          const bound = codecAt(key)
+          const state = draft.payloadNow(bound) ?? (yield* draft.payload(bound))
+          entries.push([key, { state, savedAt: draft.savedAt }])
         }
         if (writeMany === undefined) {
           return yield* Effect.forEach(drafts, ([key, draft]) => overwrite(at(key), draft), {
@@ -228,7 +230,7 @@ const toStateStore = <S>(store: Store, codec: Codec<S>, name: string, hub: Hub<P
           Effect.map(writeMany(entries), (revisions) => {
             entries.forEach(([key, entry], i) => {
               const revision = revisions[i]
-              if (revision !== undefined) hub.publish(key, saved({ ...entry, revision }))
+              if (revision !== undefined && hub.listening(key)) hub.publish(key, saved({ ...entry, revision }))
             })
           })
         )

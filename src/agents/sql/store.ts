@@ -127,10 +127,13 @@ export class SqlStore implements Store {
       entries.map(([key, next], i) => this.put(key, next, "any", patches[i]))
     )
     const written = Effect.flatMap(puts, (puts) => this.written(this.#whole, "write", puts))
+    const { follower } = this.collection
     const told = Effect.flatMap(written, (revisions) =>
-      Effect.forEach(entries, ([key, next], i) => this.#saved(key, next, revisions[i] ?? 0))
+      entries.some(([key]) => follower.follows(key))
+        ? Effect.forEach(entries, ([key, next], i) => this.#saved(key, next, revisions[i] ?? 0))
+        : Exit.succeed(revisions.map(Revision.make))
     )
-    return this.collection.follower.writing(
+    return follower.writing(
       entries.map(([key]) => key),
       told
     )

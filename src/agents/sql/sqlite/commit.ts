@@ -109,12 +109,8 @@ const put = (connection: Connection, step: Put): number | Conflict => {
       patch !== undefined && statements.archivePatch.run(patch.text, collection, key, patch.base).changes > 0
     if (!isPatched) statements.archive.run(collection, key)
   }
-  const revision = update(connection, step)
-  if (revision === undefined) {
-    return expected === "any"
-      ? insert(connection, step)
-      : { _tag: "Conflict", actual: statements.revision.get(collection, key) ?? 0 }
-  }
+  const revision = expected === "any" ? replaceAny(connection, step) : replace(connection, step, expected)
+  if (revision === undefined) return { _tag: "Conflict", actual: statements.revision.get(collection, key) ?? 0 }
   if (isKept) {
     if (keep.count !== Number.POSITIVE_INFINITY) statements.pruneCount.run(collection, key, revision - keep.count)
     if (keep.from !== Number.NEGATIVE_INFINITY) statements.pruneAge.run(collection, key, collection, key, keep.from)
@@ -122,30 +118,43 @@ const put = (connection: Connection, step: Put): number | Conflict => {
   return revision
 }
 
-/** Replaces the current state; `undefined` where there is none, or not the expected one. */
-const update = ({ known, statements }: Connection, { collection, expected, key, savedAt, state }: Put) => {
-  const guess = expected === "any" ? known.get(collection, key) : expected
-  const isRight = guess !== undefined && statements.updateFrom.run(savedAt, state, collection, key, guess).changes > 0
-  const revision = isRight
-    ? guess + 1
-    : expected === "any"
-      ? statements.update.get(savedAt, state, collection, key)
-      : undefined
-  if (revision !== undefined) known.set(collection, key, revision)
+/** Replaces the current state if it has this revision. */
+const replace = (
+  { known, statements }: Connection,
+  { collection, key, savedAt, state }: Put,
+  revision: number
+): number | undefined => {
+  if (statements.updateFrom.run(savedAt, state, collection, key, revision).changes === 0) return undefined
+  known.set(collection, key, revision + 1)
+  return revision + 1
+}
+
+/** Replaces the current state, or stores the first one. */
+const replaceAny = (connection: Connection, put: Put): number => {
+  const { known, statements } = connection
+  const { collection, key, savedAt, state } = put
+  const guess = known.get(collection, key)
+  const next = guess === undefined ? undefined : replace(connection, put, guess)
+  if (next !== undefined) return next
+  const first = connection.firstRevision(collection)
+  const revision = statements.upsert.get(collection, key, first, first, savedAt, state) ?? first
+  known.set(collection, key, revision)
   return revision
 }
 
-const insert = ({ known, statements }: Connection, { collection, key, savedAt, state }: Put): number => {
-  const first = (statements.floor.get(collection) ?? 0) + 1
-  statements.insert.run(collection, key, first, first, savedAt, state)
-  known.set(collection, key, first)
+const insert = (connection: Connection, { collection, key, savedAt, state }: Put): number => {
+  const first = connection.firstRevision(collection)
+  connection.statements.insert.run(collection, key, first, first, savedAt, state)
+  connection.known.set(collection, key, first)
   return first
 }
 
-const remove = ({ statements }: Connection, { collection, key }: Remove): number => {
+const remove = (connection: Connection, { collection, key }: Remove): number => {
+  const { statements } = connection
   const revision = statements.remove.get(collection, key)
   if (revision === undefined) return 0
   statements.removeHistory.run(collection, key)
   statements.raiseFloor.run(collection, revision)
+  connection.forgetFloor(collection)
   return revision
 }

@@ -17,6 +17,8 @@ export class Connection {
   readonly known = new Known()
   readonly #log: Database.Statement<[], [busy: number, pages: number, copied: number]>
   readonly #checkpoint: Database.Statement<[], [busy: number, pages: number, copied: number]>
+  /** The first revision of new keys, by collection, for as long as the lock is held. */
+  readonly #first = new Map<string, number>()
   #isOpen = true
 
   constructor(db: Database.Database, file: string) {
@@ -55,6 +57,7 @@ export class Connection {
    */
   transaction<A>(body: () => A, hasWritten: (answer: A) => boolean): A {
     this.statements.beginImmediate.run()
+    this.#first.clear()
     let answer: A
     try {
       answer = body()
@@ -81,11 +84,26 @@ export class Connection {
     try {
       return body()
     } catch (error) {
+      this.#first.clear()
       if (this.db.inTransaction) this.statements.rollbackTo.run()
       throw error
     } finally {
       if (this.db.inTransaction) this.statements.release.run()
     }
+  }
+
+  /** The revision that a new key of a collection begins with, in a transaction: many keys are looked up for once. */
+  firstRevision(collection: string): number {
+    const known = this.#first.get(collection)
+    if (known !== undefined) return known
+    const first = (this.statements.floor.get(collection) ?? 0) + 1
+    this.#first.set(collection, first)
+    return first
+  }
+
+  /** To be said when a key of the collection was removed. */
+  forgetFloor(collection: string): void {
+    this.#first.delete(collection)
   }
 
   /** Looks only, which takes about a microsecond. Zeros in memory. */

@@ -25,8 +25,12 @@ export interface Statements {
   readonly insert: Database.Statement<
     [collection: string, key: string, revision: number, since: number, savedAt: number, state: unknown]
   >
-  readonly update: Database.Statement<[savedAt: number, state: unknown, ...Id], number>
-  /** The same, of a revision that is known: its answer is whether it was. */
+  /** Replaces the state, or inserts it with a first revision; its answer is the revision. */
+  readonly upsert: Database.Statement<
+    [collection: string, key: string, first: number, since: number, savedAt: number, state: unknown],
+    number
+  >
+  /** Replaces the state of a revision that is known: its answer is whether it was. */
   readonly updateFrom: Database.Statement<[savedAt: number, state: unknown, ...Id, revision: number]>
   readonly remove: Database.Statement<Id, number>
 
@@ -67,9 +71,11 @@ export const prepare = (db: Database.Database): Statements => {
     insert: run(
       "INSERT INTO dgents_state (collection, key, revision, since, saved_at, state) VALUES (?, ?, ?, ?, ?, ?)"
     ),
-    update: values(
-      `UPDATE dgents_state SET revision = revision + 1, saved_at = ?, state = ?
-       WHERE collection = ? AND key = ? RETURNING revision`
+    upsert: values(
+      `INSERT INTO dgents_state (collection, key, revision, since, saved_at, state) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (collection, key)
+       DO UPDATE SET revision = revision + 1, saved_at = excluded.saved_at, state = excluded.state
+       RETURNING revision`
     ),
     updateFrom: run(
       `UPDATE dgents_state SET revision = revision + 1, saved_at = ?, state = ?
