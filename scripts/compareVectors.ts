@@ -5,7 +5,8 @@
  *
  *     npm run compare:vectors -- [WORD] [--write] [--vectors 100000] [--installed DIRECTORY]
  *
- * A word chooses the stores whose id holds it. What is below `--installed` is used and kept. TMPDIR chooses the disk.
+ * A word chooses the stores whose id holds it, and only what those take is installed. What is below `--installed` is used and kept.
+ * TMPDIR chooses the disk.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -70,8 +71,9 @@ const write = (name: string, report: string, lines: ReadonlyArray<Line>): void =
 const script = join(import.meta.dirname, "compareVectors", "run.ts")
 // faiss would start threads that wait for each other by turning in circles.
 const env = { ...process.env, OMP_NUM_THREADS: "1" }
-withInstalled(asked.installed, installations, (installed) => {
-  const fitting = asked.products.filter(([, { most }]) => count <= (most ?? count))
+const fitting = asked.products.filter(([, { most }]) => count <= (most ?? count))
+const needed = Object.entries(installations).filter(([name]) => fitting.some(([, { from }]) => from === name))
+withInstalled(asked.installed, Object.fromEntries(needed), (installed) => {
   const measured = fitting.map(([id, product]) => {
     const run = apart<Run>(script, [id, `${count}`, installed], env)
     const shown = run.settings.map(({ label, median, recall }) =>

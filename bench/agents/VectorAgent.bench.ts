@@ -54,14 +54,19 @@ const best = (keysOf: (query: Float32Array, first: number, rows: number) => Floa
   return top
 }
 
-/** A memory with a query and keys at its beginning, then rows of so many bytes. */
-const memoryOf = (rowBytes: number) => {
-  const [keys, head] = [16_384, 65_536]
-  const pages = Math.ceil((head + count * rowBytes) / 65_536)
+/** A memory of so many bytes, which the system gives anew. */
+const freshMemory = (bytes: number) => {
+  const pages = Math.ceil(bytes / 65_536)
   const made = hostMemory()?.(pages, pages)
   if (made === undefined) throw new Error("there is no WebAssembly here")
   const { buffer } = made.memory
-  return { ...made, head, keys, floats: new Float32Array(buffer), buffer }
+  return { ...made, floats: new Float32Array(buffer), buffer }
+}
+
+/** One with a query and keys at its beginning, then rows of so many bytes. */
+const memoryOf = (rowBytes: number) => {
+  const [keys, head] = [16_384, 65_536]
+  return { ...freshMemory(head + count * rowBytes), head, keys }
 }
 
 const bareFloats = () => {
@@ -78,12 +83,12 @@ const bareFloats = () => {
 const bareCodes = () => {
   const rowBytes = dimension + factBytes
   const { buffer, floats, head, kernels, keys } = memoryOf(rowBytes)
-  const [bytes, query16] = [new Int8Array(buffer), new Int16Array(buffer, 0, dimension)]
+  const query16 = new Int16Array(buffer, 0, dimension)
   for (let i = 0; i < count; i++) {
-    const to = head + i * rowBytes
+    const codes = head + i * rowBytes
     // The vector itself is only needed until it is encoded.
     floats.set(clustered(i))
-    encodeRow(floats, 0, dimension, bytes, to, (to + dimension) / 4, false)
+    encodeRow({ floats, kernels, at: 0, bytes: 4 * dimension, codes, facts: codes + dimension }, false)
   }
   return (query: Float32Array, first: number, rows: number) => {
     const { codes, scale } = encodeQuery(query)
@@ -145,7 +150,8 @@ bench(
         return index.setMany(all)
       },
       raw: () => {
-        const matrix = new Float32Array(batch * dimension)
+        // As ours is: from the second round on, an ordinary array would get pages that are there already.
+        const matrix = freshMemory(4 * batch * dimension).floats
         const rows = new Map<string, number>()
         for (const [id, vector] of all) {
           const start = rows.size * dimension

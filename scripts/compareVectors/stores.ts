@@ -34,17 +34,19 @@ export interface Product {
   readonly isInTable: boolean
   /** With more vectors than this it is left out. */
   readonly most?: number
+  /** Which of the installations it takes. */
+  readonly from?: keyof typeof installations
   readonly open: (points: Points, directory: string, installed: string) => Store | Promise<Store>
 }
 
 const versions = { lancedb: "0.37.1", sqliteVec: "0.1.9", langchain: "1.0.50" }
 
 /** What is installed aside. */
-export const installations: Record<string, Packages> = {
+export const installations = {
   lancedb: { dependencies: { "@lancedb/lancedb": versions.lancedb, "apache-arrow": "18.1.0" }, compiles: [] },
   sqliteVec: { dependencies: { "sqlite-vec": versions.sqliteVec }, compiles: [] },
   langchain: { dependencies: { "@langchain/classic": versions.langchain, "@langchain/core": "1.4.0" }, compiles: [] }
-}
+} satisfies Record<string, Packages>
 
 const countOf = ({ vectors }: Points): number => vectors.length / dimension
 
@@ -96,6 +98,8 @@ const kept =
         open: async () => {
           const engine = await of(make)
           if (engine.index !== undefined) await Effect.runPromise(engine.index.load(path))
+          // Sound: an engine over a library has it. It waits until the library has read its part of the file.
+          await Effect.runPromise((engine as Engine & { readonly settled: Effect.Effect<void> }).settled)
           return askOf(engine)
         }
       }))
@@ -273,12 +277,23 @@ export const products: Readonly<Record<string, Product>> = {
     most: 20_000,
     open: pgvector("ivfflat")
   },
-  sqliteVec: { name: `sqlite-vec ${versions.sqliteVec}, a vec0 table`, isInTable: true, open: sqliteVec },
-  lancedb: { name: `LanceDB ${versions.lancedb}, no index`, isInTable: true, open: lancedb(false) },
+  sqliteVec: {
+    name: `sqlite-vec ${versions.sqliteVec}, a vec0 table`,
+    isInTable: true,
+    from: "sqliteVec",
+    open: sqliteVec
+  },
+  lancedb: { name: `LanceDB ${versions.lancedb}, no index`, isInTable: true, from: "lancedb", open: lancedb(false) },
   lancedbHnsw: {
     name: `LanceDB ${versions.lancedb}, IVF_HNSW_SQ as it is by default`,
     isInTable: true,
+    from: "lancedb",
     open: lancedb(true)
   },
-  langchain: { name: `LangChain ${versions.langchain}, MemoryVectorStore`, isInTable: true, open: langchain }
+  langchain: {
+    name: `LangChain ${versions.langchain}, MemoryVectorStore`,
+    isInTable: true,
+    from: "langchain",
+    open: langchain
+  }
 }

@@ -1,5 +1,5 @@
 // A memory that keeps its index in a file: what it reads, what it heals, what it says.
-import { rmSync } from "node:fs"
+import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { expect, it } from "@effect/vitest"
 import { Embedder, VectorAgent } from "dgents"
 import { Effect, Logger, Option, Schema } from "effect"
@@ -8,6 +8,7 @@ import type { MakeEngine } from "../../src/agents/vector/Engine.ts"
 import { exact } from "../../src/agents/vector/exact.ts"
 import { usearchEngine } from "../laws/VectorAgent.subjects.ts"
 import { tempDirectory } from "./sql/temp.ts"
+import { settled } from "./vector/indexedFiles.ts"
 import { Disk } from "./vector/mapStore.ts"
 
 const Note = Schema.Struct({ text: Schema.String })
@@ -216,6 +217,56 @@ const kept = (name: string, engine: MakeEngine) => {
 
 kept("usearch", usearchEngine)
 kept("exact", exact)
+
+it.effect("what a library wrote and somebody changed is made anew, from the vectors in the file, and said", () =>
+  Effect.gen(function* () {
+    const disk = new Disk()
+    const logged: Array<string> = []
+    const logger = Logger.make(({ message }) => void logged.push(String(message)))
+    const path = `${yield* tempDirectory}/index`
+    const index = { path, progress: () => expect.unreachable() }
+    const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+    const logs = (count: number): Effect.Effect<void> =>
+      Effect.suspend(() => (logged.length < count ? Effect.andThen(turn, logs(count)) : Effect.void))
+    const ask = (index: VectorAgent.IndexOptions, logged: number) =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const notes = yield* VectorAgent.make({
+            name: "notes",
+            schema: Note,
+            text: (item) => item.text,
+            items: (schema) => disk.family(schema),
+            engine: usearchEngine,
+            index
+          })
+          if ((yield* notes.size) === 0)
+            yield* notes.addMany([
+              ["a", note("1 0")],
+              ["b", note("0 1")]
+            ])
+          yield* logs(logged)
+          return (yield* notes.search({ text: "1 1", k: 2 })).map(({ id }) => id).sort()
+        })
+      ).pipe(Effect.provide(Logger.layer([logger])))
+    yield* ask({ path }, 0)
+    const file = readFileSync(path)
+    file.writeUInt8(file.readUInt8(100) ^ 1, 100)
+    writeFileSync(path, file)
+    expect(yield* ask(index, 1)).toEqual(["a", "b"])
+    expect(logged[0]).toContain('Memory "notes"')
+    expect(logged[0]).toContain("what the library wrote")
+    // The file was replaced at the end of the scope, though nothing had changed.
+    const unread: Array<string> = []
+    const engine = usearchEngine({ dimension: 2, metric: "cosine" })
+    yield* engine.index?.load(
+      path,
+      () => {},
+      ({ message }) => void unread.push(message)
+    ) ?? Effect.void
+    yield* settled(engine)
+    expect([engine.size(), unread]).toEqual([2, []])
+  }).pipe(numbers)
+)
 
 it.effect("an index without a place to keep it, or without an engine that can, is refused at open", () =>
   Effect.gen(function* () {

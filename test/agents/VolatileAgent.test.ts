@@ -1,6 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { DataAgent, Family, Revision, VolatileAgent } from "dgents"
 import { Effect, Fiber, Option, Schema, Stream } from "effect"
+import { Vector } from "../../src/agents/vector/Stored.ts"
 
 const Counter = Schema.Struct({ n: Schema.Number })
 const counter = VolatileAgent.make({ name: "counter", schema: Counter, initial: { n: 0 }, history: "full" })
@@ -30,6 +31,29 @@ it.effect("a state that came out cannot change the one inside", () =>
     const first = yield* agent.load
     first.at.setTime(2)
     expect(yield* agent.load).toEqual({ at: new Date(0), tags: ["a"] })
+  })
+)
+
+it.effect("bytes and floats are copied on the way in and on the way out, as parts of a larger buffer too", () =>
+  Effect.gen(function* () {
+    const agent = yield* VolatileAgent.make({
+      name: "arrays",
+      schema: Schema.Struct({ bytes: Schema.Uint8Array, floats: Vector })
+    })
+    const buffer = Float32Array.of(7, 0.5, -0, 2 ** -149, 7)
+    const mine = { bytes: Uint8Array.of(1, 2), floats: buffer.subarray(1, 4) }
+    const saved = { bytes: Uint8Array.of(1, 2), floats: Float32Array.of(0.5, -0, 2 ** -149) }
+    yield* agent.save(mine)
+    mine.bytes.fill(9)
+    buffer.fill(9)
+    const first = yield* agent.load
+    expect(first).toEqual(saved)
+    expect(first.floats.buffer.byteLength).toBe(12)
+    first.bytes.fill(9)
+    first.floats.fill(9)
+    expect(yield* agent.load).toEqual(saved)
+    const refused = agent.save({ ...saved, floats: Float32Array.of(Number.NaN) })
+    expect((yield* Effect.flip(refused))._tag).toBe("StateInvalid")
   })
 )
 

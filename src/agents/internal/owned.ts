@@ -119,6 +119,7 @@ class Walk {
       return new Map([...value].map(([k, v]) => [this.#node(k), this.#node(v)]))
     if (prototype === Set.prototype && value instanceof Set) return new Set([...value].map((item) => this.#node(item)))
     if (prototype === Uint8Array.prototype && value instanceof Uint8Array) return new Uint8Array(value)
+    if (prototype === Float32Array.prototype && value instanceof Float32Array) return new Float32Array(value)
     throw notPlain
   }
 

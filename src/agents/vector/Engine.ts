@@ -76,9 +76,14 @@ export interface IndexFile {
   ) => Effect.Effect<void, IndexUnsaved>
   /**
    * Replaces all that the engine holds by what the file holds, and answers its mark; `told` gets every id in the same instant. After
-   * a failure nothing has changed.
+   * a failure nothing has changed. What a library wrote is read after that, and until then every search compares with all; where it
+   * is of no use it is made anew from the vectors, and `unread` is told, since the file is worth replacing; without it, the log.
    */
-  readonly load: (path: string, told?: (id: string, stamp: Stamp) => void) => Effect.Effect<string, IndexUnusable>
+  readonly load: (
+    path: string,
+    told?: (id: string, stamp: Stamp) => void,
+    unread?: (error: IndexUnusable) => void
+  ) => Effect.Effect<string, IndexUnusable>
 }
 
 /**

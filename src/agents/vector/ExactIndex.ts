@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { Blocks, type Layout } from "./blocks.ts"
 import type { Engine, Entry, IndexFile, Match, Request } from "./Engine.ts"
 import { filed, type Place, type Taken } from "./file/filed.ts"
-import { dot } from "./kernels.ts"
+import { normOf, unitFactor } from "./kernels.ts"
 import { Pass, type Slot } from "./pass.ts"
 import type { Metric } from "./Stored.ts"
 import { Snapshot } from "./snapshot.ts"
@@ -59,6 +59,7 @@ export class ExactIndex implements Engine {
     this.#layout = {
       dimension,
       blockRows: blockRows ?? Math.min(mostBlockRows, fitting),
+      isUnit: metric === "cosine",
       codes: hasCodes !== true ? "none" : metric === "euclidean" ? "half" : "plain",
       memoryBytes: memoryBytes ?? mostMemoryBytes,
       makeMemory: makeMemory === "none" ? undefined : (makeMemory ?? hostMemory())
@@ -146,9 +147,7 @@ export class ExactIndex implements Engine {
 
   #write(id: string, row: number, vector: Float32Array): Slot {
     this.#blocks.reserve(row + 1)
-    const norm = normOf(vector)
-    const divisor = this.#divisor(norm)
-    this.#blocks.write(row, vector, divisor, norm / divisor)
+    this.#blocks.write(row, vector)
     const slot: Slot = { id, row, shown: Number.POSITIVE_INFINITY }
     this.#byRow[row] = slot
     return slot
@@ -195,7 +194,6 @@ export class ExactIndex implements Engine {
       ids: slots.map(({ id }) => id),
       labels: new Int32Array(0),
       gone: new Int32Array(0),
-      waste: 0,
       nextLabel: 0,
       norm: blocks.norm,
       vectors: snapshot.pieces(),
@@ -274,17 +272,10 @@ export class ExactIndex implements Engine {
       blocks: this.#blocks,
       metric: this.#metric,
       query,
-      divisor: this.#divisor(normOf(query)),
+      factor: this.#layout.isUnit ? unitFactor(normOf(query)) : 1,
       request,
       version: this.#version,
       end: this.#byRow.length
     })
   }
-
-  /** What a vector is divided by where only its direction counts. A zero vector points nowhere: it scores 0 with everything. */
-  #divisor(norm: number): number {
-    return this.#metric === "cosine" ? norm || 1 : 1
-  }
 }
-
-const normOf = (vector: Float32Array): number => Math.sqrt(dot(vector, 0, vector))

@@ -3,7 +3,7 @@
  * was made from, as `stamps.ts` tells items apart, and of which memory. What it says is compared with the items whenever it is
  * opened, so that any file, also an older copy or another memory's, costs no more than the time of reading items again.
  */
-import { Effect, Predicate, References, type Scope, Semaphore } from "effect"
+import { type Context, Effect, Predicate, References, type Scope, Semaphore } from "effect"
 import { StorageUnavailable } from "../StateError.ts"
 import type { Engine, IndexFile } from "./Engine.ts"
 import { IndexUnusable } from "./IndexError.ts"
@@ -72,6 +72,7 @@ export class KeptIndex extends Stamped implements Kept {
   #changes = 0
   readonly #oneAtATime = Semaphore.makeUnsafe(1)
   #isDue = false
+  /** Since a save failed, or the file was not whole: it is to be replaced even if nothing changes. */
   #hasFailed = false
 
   constructor(
@@ -116,15 +117,22 @@ export class KeptIndex extends Stamped implements Kept {
   readonly load: Effect.Effect<void> = Effect.suspend(() => {
     const { path } = this.options
     const told = (id: string, stamp: Stamp) => super.set(id, stamp)
-    const loaded = Effect.flatMap(this.#file.load(path, told), (text) => {
+    const warn = (error: IndexUnusable) => Effect.logWarning(`Memory "${this.#name}": ${error.message}`)
+    const loaded = Effect.contextWith((context: Context.Context<never>) =>
+      this.#file.load(path, told, (error) => {
+        this.#hasFailed = true
+        Effect.runForkWith(context)(warn(error))
+      })
+    )
+    const checked = Effect.flatMap(loaded, (text) => {
       const mark = markOf(text)
       if (mark === undefined) return Effect.fail(this.#unusable("it is not that of a memory"))
       return mark.memory === this.#memory ? Effect.void : Effect.fail(this.#unusable("it belongs to another memory"))
     })
-    return Effect.catch(loaded, (error) => {
+    return Effect.catch(checked, (error) => {
       this.#engine.clear()
       this.clear()
-      return error.kind === "absent" ? Effect.void : Effect.logWarning(`Memory "${this.#name}": ${error.message}`)
+      return error.kind === "absent" ? Effect.void : warn(error)
     })
   })
 
@@ -156,7 +164,7 @@ export class KeptIndex extends Stamped implements Kept {
     // Nothing may change between the mark and the vectors: no turn of other fibers in between.
     const saved = Effect.suspend(() => {
       const mark: Mark = { format, memory: this.#memory }
-      return this.#file.save(this.options.path, JSON.stringify(mark), (id) => this.all.get(id))
+      return this.#file.save(this.options.path, JSON.stringify(mark), (id) => this.get(id))
     })
     return Effect.catch(Effect.provideService(saved, References.PreventSchedulerYield, true), (error) => {
       this.#hasFailed = true

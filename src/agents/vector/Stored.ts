@@ -27,23 +27,22 @@ export type Stored<A> = StoredItem<A> | ({ readonly _tag: "Settings"; readonly m
 
 const isBigEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 0
 
+const bytesOf = (vector: Float32Array): Buffer => Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength)
+
 const toBase64 = (vector: Float32Array): string => {
-  const bytes = Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength)
+  const bytes = bytesOf(vector)
   return (isBigEndian ? Buffer.from(bytes).swap32() : bytes).toString("base64")
 }
-
-// What Node skips or takes for something else is not in it.
-const base64 = /^[A-Za-z0-9+/]*={0,2}$/
 
 const fromBase64 = (text: string): Float32Array | undefined => {
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0
   const length = (text.length / 4) * 3 - padding
-  if (text.length % 4 !== 0 || length % 4 !== 0 || !base64.test(text)) return undefined
+  if (text.length % 4 !== 0 || length % 4 !== 0) return undefined
   const vector = new Float32Array(length / 4)
-  const bytes = Buffer.from(vector.buffer)
+  const bytes = bytesOf(vector)
   bytes.write(text, "base64")
-  // Bits that do not count are zero in what was written here.
-  if (padding > 0 && bytes.toString("base64", length - (3 - padding)) !== text.slice(-4)) return undefined
+  // Node skips what it does not know, and bits that do not count: what was written here is what these bytes make.
+  if (bytes.toString("base64") !== text) return undefined
   if (isBigEndian) bytes.swap32()
   return vector
 }

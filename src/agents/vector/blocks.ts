@@ -4,16 +4,19 @@
  * After that they lie in memories of WebAssembly, which grow in place, each up to 4 GiB, so that adding never copies what is
  * there. Where WebAssembly is missing, or the system gives it no more, a block is an ordinary array.
  */
+import { normOf, scaleInto, unitFactor } from "./kernels.ts"
 import { encodeRow, factBytes } from "./quantize.ts"
 import type { Snapshot } from "./snapshot.ts"
 import type { Kernels, MakeMemory, Memory } from "./wasm/host.ts"
-import { stepBytes } from "./wasm/program.ts"
+import { stepBytes } from "./wasm/row.ts"
 
 /** What all blocks of an index have in common. */
 export interface Layout {
   readonly dimension: number
   /** Rows in a block, a power of two. */
   readonly blockRows: number
+  /** Whether rows are made 1 long. */
+  readonly isUnit: boolean
   /** Whether rows have 8-bit codes as well, and whether the half of their squared length is kept with them. */
   readonly codes: "none" | "plain" | "half"
   /** How large a memory gets, in bytes. */
@@ -31,8 +34,6 @@ const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to
 /** What holds blocks. */
 interface Home {
   floats: Float32Array
-  /** The same bytes; empty in an ordinary array, which has no codes. */
-  bytes: Int8Array
   readonly kernels: Kernels | undefined
 }
 
@@ -143,15 +144,19 @@ export class Blocks {
     }
   }
 
-  /** Writes a row: the numbers of a vector, divided by `divisor`, which makes them of this norm. */
-  write(row: number, vector: Float32Array, divisor: number, norm: number): void {
+  /** Writes a row: the same bits with kernels and without. */
+  write(row: number, vector: Float32Array): void {
     this.snapshot?.keep(row)
-    const { floats } = this.of(row).home
+    const { floats, kernels } = this.of(row).home
     const start = this.startOf(row)
-    if (divisor === 1) floats.set(vector, start)
-    // Sound: `i` is below the length.
-    else for (let i = 0; i < vector.length; i++) floats[start + i] = (vector[i] as number) / divisor
-    this.norm = norm
+    const [at, bytes] = [4 * start, 4 * this.stride]
+    floats.set(vector, start)
+    const norm = kernels === undefined ? normOf(vector) : kernels.norm(at, bytes)
+    if (this.#layout.isUnit) {
+      if (kernels === undefined) scaleInto(floats, start, vector, unitFactor(norm))
+      else kernels.scale(at, bytes, unitFactor(norm))
+    }
+    this.norm = this.#layout.isUnit ? 1 : norm
     this.encode(row)
   }
 
@@ -178,13 +183,11 @@ export class Blocks {
 
   /** Makes the codes of a row, where there are any. */
   encode(row: number): void {
-    const { codes, dimension } = this.#layout
-    const { home } = this.of(row)
-    if (codes === "none" || home.kernels === undefined) return
-    const to = this.codesOf(row)
-    const facts = (to + this.codeBytes) / 4
-    const error = encodeRow(home.floats, this.startOf(row), dimension, home.bytes, to, facts, codes === "half")
-    this.#error = Math.max(this.#error, error)
+    const { floats, kernels } = this.of(row).home
+    if (this.#layout.codes === "none" || kernels === undefined) return
+    const codes = this.codesOf(row)
+    const place = { at: 4 * this.startOf(row), bytes: 4 * this.stride, codes, facts: codes + this.codeBytes }
+    this.#error = Math.max(this.#error, encodeRow({ floats, kernels, ...place }, this.#layout.codes === "half"))
   }
 
   #rowsOf({ home }: Block): number {
@@ -210,7 +213,7 @@ export class Blocks {
 
 const ordinary = (length: number): Block => {
   try {
-    return { home: { floats: new Float32Array(length), bytes: new Int8Array(0), kernels: undefined }, start: 0 }
+    return { home: { floats: new Float32Array(length), kernels: undefined }, start: 0 }
   } catch (cause) {
     const wanted = `${Math.ceil(length / 2 ** 18)} MiB`
     throw new RangeError(
@@ -223,7 +226,6 @@ const ordinary = (length: number): Block => {
 /** A memory of WebAssembly, filled from the head on. */
 class Grown implements Home {
   floats: Float32Array
-  bytes: Int8Array
   readonly kernels: Kernels
   readonly #memory: Memory
   readonly #maximum: number
@@ -237,7 +239,6 @@ class Grown implements Home {
     this.#memory = memory
     this.#used = headBytes
     this.floats = new Float32Array(memory.buffer)
-    this.bytes = new Int8Array(memory.buffer)
   }
 
   hasRoom(bytes: number): boolean {
@@ -251,7 +252,6 @@ class Grown implements Home {
     if (missing > 0) {
       this.#memory.grow(missing)
       this.floats = new Float32Array(this.#memory.buffer)
-      this.bytes = new Int8Array(this.#memory.buffer)
     }
     const start = this.#used / 4
     this.#used = end

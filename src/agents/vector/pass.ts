@@ -24,8 +24,8 @@ export interface Options {
   readonly blocks: Blocks
   readonly metric: Metric
   readonly query: Float32Array
-  /** What the query is divided by. */
-  readonly divisor: number
+  /** What the query is multiplied by. */
+  readonly factor: number
   readonly request: Request
   /** The version at which it begins, and how many rows there are then. */
   readonly version: number
@@ -44,8 +44,8 @@ export class Pass {
   #entered: Set<Slot> | undefined
   #rows: ReadonlyArray<Slot> = []
 
-  constructor({ blocks, divisor, end, metric, query, request, version }: Options) {
-    this.#scan = new Scan(blocks, metric, query, divisor)
+  constructor({ blocks, end, factor, metric, query, request, version }: Options) {
+    this.#scan = new Scan(blocks, metric, query, factor)
     this.#blockRows = blocks.blockRows
     this.#request = request
     this.#best = new TopK<Slot>(request.k, request.minScore)

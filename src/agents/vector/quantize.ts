@@ -7,6 +7,7 @@
  *
  * so that a row whose right side is below the score that is needed can be left out for sure.
  */
+import type { Kernels } from "./wasm/host.ts"
 
 const most = 127
 
@@ -19,44 +20,31 @@ export const factBytes = 16
 // Rounding to 32 bits may lower a bound; this much more makes up for it.
 const up = 1 + 2 ** -20
 
-/**
- * Encodes the row of `dimension` numbers at `from` of `floats` into `codes` at `to`, and writes what belongs to it at
- * `facts` of `floats`, the same memory. `half` says whether the half of its squared length counts or is 0. Answers its error.
- */
-export const encodeRow = (
-  floats: Float32Array,
-  from: number,
-  dimension: number,
-  codes: Int8Array,
-  to: number,
-  facts: number,
-  half: boolean
-): number => {
-  // The casts are sound: `i` stays within the row.
-  let largest = 0
-  for (let i = 0; i < dimension; i++) {
-    const size = Math.abs(floats[from + i] as number)
-    if (size > largest) largest = size
-  }
-  // What is too small for a scale of 32 bits is all error.
-  const scale = largest < smallest ? 0 : Math.fround(largest / most)
-  const inverse = scale === 0 ? 0 : 1 / scale
-  let squares = 0
-  let lost = 0
-  for (let i = 0; i < dimension; i++) {
-    const value = floats[from + i] as number
-    // The nearest whole number: cutting off rounds down what is above 0, and does so in a tenth of the time of `round`.
-    const code = ((value * inverse + most + 0.5) | 0) - most
-    const off = value - code * scale
-    codes[to + i] = code
-    squares += value * value
-    lost += off * off
-  }
-  const error = Math.sqrt(lost) * up
-  floats[facts] = scale
-  floats[facts + 1] = error
-  floats[facts + 2] = half ? squares / 2 : 0
+/** A row in a memory, by addresses. */
+export interface Row {
+  readonly floats: Float32Array
+  readonly kernels: Kernels
+  readonly at: number
+  readonly bytes: number
+  readonly codes: number
+  /** Where what belongs to the codes is written. */
+  readonly facts: number
+}
+
+/** Encodes a row. `half` says whether the half of its squared length counts or is 0. Answers its error. */
+export const encodeRow = ({ at, bytes, codes, facts, floats, kernels }: Row, half: boolean): number => {
+  const { inverse, scale } = scaleOf(kernels.largest(at, bytes), most)
+  const error = Math.sqrt(kernels.encode(at, bytes, codes, scale, inverse)) * up
+  floats[facts / 4] = scale
+  floats[facts / 4 + 1] = error
+  floats[facts / 4 + 2] = half ? kernels.norm(at, bytes) ** 2 / 2 : 0
   return error
+}
+
+/** What codes up to `limit` are multiplied by, and the inverse of it. What is too small for a scale of 32 bits is all error. */
+const scaleOf = (largest: number, limit: number) => {
+  const scale = largest < smallest ? 0 : Math.fround(largest / limit)
+  return { scale, inverse: scale === 0 ? 0 : 1 / scale }
 }
 
 /** A query in codes. */
@@ -72,8 +60,7 @@ export const encodeQuery = (query: Float32Array): QueryCodes => {
   const limit = Math.max(1, Math.min(32_767, Math.floor((2 ** 31 - 1) / (most * query.length))))
   let largest = 0
   for (const value of query) largest = Math.max(largest, Math.abs(value))
-  const scale = largest < smallest ? 0 : Math.fround(largest / limit)
-  const inverse = scale === 0 ? 0 : 1 / scale
+  const { inverse, scale } = scaleOf(largest, limit)
   const codes = new Int16Array(query.length)
   let lost = 0
   for (const [i, value] of query.entries()) {

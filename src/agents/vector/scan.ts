@@ -5,7 +5,7 @@
  * what is needed, even so, is left out; the few others are scored plainly. So the answer is the same to the last bit.
  */
 import type { Blocks } from "./blocks.ts"
-import { cosineRows, dot, dotRows, euclideanRows, type ScoreRows } from "./kernels.ts"
+import { cosineRows, dotRows, euclideanRows, normOf, type ScoreRows, scaleInto } from "./kernels.ts"
 import { encodeQuery, type QueryCodes } from "./quantize.ts"
 import type { Metric } from "./Stored.ts"
 
@@ -30,14 +30,13 @@ export class Scan {
   readonly #keys: Float32Array
   readonly #score = new Float64Array(1)
 
-  /** The query is divided by `divisor`. */
-  constructor(blocks: Blocks, metric: Metric, query: Float32Array, divisor: number) {
+  /** The query is multiplied by `factor`. */
+  constructor(blocks: Blocks, metric: Metric, query: Float32Array, factor: number) {
     this.#blocks = blocks
     this.#metric = metric
     this.#query = new Float32Array(blocks.stride)
-    // Sound: `i` is below the length. `from` and `map` take ten times as long.
-    for (let i = 0; i < query.length; i++) this.#query[i] = (query[i] as number) / divisor
-    this.#norm = Math.sqrt(dot(this.#query, 0, this.#query))
+    scaleInto(this.#query, 0, query, factor)
+    this.#norm = normOf(this.#query)
     this.#codes = blocks.codeStride === 0 ? undefined : encodeQuery(this.#query)
     this.#rounding = (blocks.stride / 4 + 16) * 2 ** -24
     const most = Math.min(blocks.blockRows, blocks.capacity)

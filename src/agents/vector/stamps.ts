@@ -20,40 +20,64 @@ export interface Stamp {
 /** Of what is not known for certain: no item has it. */
 export const unknown: Stamp = { revision: 0, savedAt: 0 }
 
-/** What each vector of an index was made from, as far as that is known. */
+/** What each vector of an index was made from, as far as that is known. There may be many, so they are numbers in one list. */
 export class Stamped {
-  #stamps = new Map<string, Stamp>()
+  /** Where the stamp of an id is. */
+  readonly #places = new Map<string, number>()
+  /** Revision and time by place. */
+  #numbers = new Float64Array(2 * 64)
+  #free: Array<number> = []
 
   get size(): number {
-    return this.#stamps.size
-  }
-
-  get all(): ReadonlyMap<string, Stamp> {
-    return this.#stamps
+    return this.#places.size
   }
 
   ids(): IterableIterator<string> {
-    return this.#stamps.keys()
+    return this.#places.keys()
   }
 
   has(id: string): boolean {
-    return this.#stamps.has(id)
+    return this.#places.has(id)
   }
 
-  set(id: string, stamp: Stamp = unknown): void {
-    this.#stamps.set(id, stamp)
+  get(id: string): Stamp | undefined {
+    const place = this.#places.get(id)
+    // The casts are sound: there are two numbers for each place.
+    return place === undefined
+      ? undefined
+      : { revision: this.#numbers[2 * place] as number, savedAt: this.#numbers[2 * place + 1] as number }
+  }
+
+  set(id: string, { revision, savedAt }: Stamp = unknown): void {
+    let place = this.#places.get(id)
+    if (place === undefined) {
+      place = this.#free.pop() ?? this.#places.size
+      this.#places.set(id, place)
+    }
+    if (2 * place >= this.#numbers.length) {
+      const longer = new Float64Array(2 * this.#numbers.length)
+      longer.set(this.#numbers)
+      this.#numbers = longer
+    }
+    this.#numbers[2 * place] = revision
+    this.#numbers[2 * place + 1] = savedAt
   }
 
   delete(id: string): boolean {
-    return this.#stamps.delete(id)
+    const place = this.#places.get(id)
+    if (place === undefined) return false
+    this.#free.push(place)
+    return this.#places.delete(id)
   }
 
   clear(): void {
-    this.#stamps.clear()
+    this.#places.clear()
+    this.#free = []
   }
 
   replace(stamps: ReadonlyMap<string, Stamp>): void {
-    this.#stamps = new Map(stamps)
+    this.clear()
+    for (const [id, stamp] of stamps) this.set(id, stamp)
   }
 
   /** The items whose vectors were not made from them, or not for certain; and without a stamp the ids that have no item any more. */
@@ -61,21 +85,29 @@ export class Stamped {
     const stale = new Map<string, Stamp | undefined>()
     let known = 0
     items.each((id, revision, savedAt) => {
-      const stamp = this.#stamps.get(id)
-      if (stamp !== undefined) known++
-      if (stamp?.revision !== revision || stamp.savedAt !== savedAt) stale.set(id, { revision, savedAt })
+      const place = this.#places.get(id)
+      if (place !== undefined) known++
+      const isSame =
+        place !== undefined && this.#numbers[2 * place] === revision && this.#numbers[2 * place + 1] === savedAt
+      if (!isSame) stale.set(id, { revision, savedAt })
     })
     if (known === this.size) return stale
     const there = new Set<string>()
     items.each((id) => there.add(id))
-    for (const id of this.#stamps.keys()) if (!there.has(id)) stale.set(id, undefined)
+    for (const id of this.#places.keys()) if (!there.has(id)) stale.set(id, undefined)
     return stale
   }
 }
 
-/** The stamps of all items. There may be many of them, so they stay as they came. */
+/** A page of stamps: revision and time of each id. */
+interface Page {
+  readonly ids: ReadonlyArray<string>
+  readonly numbers: Float64Array
+}
+
+/** The stamps of all items. There may be many of them, so what they came in is not kept. */
 export class Listed {
-  readonly #pages: Array<Listing> = []
+  readonly #pages: Array<Page> = []
   #size = 0
 
   get size(): number {
@@ -83,13 +115,21 @@ export class Listed {
   }
 
   add(page: Listing): void {
-    this.#pages.push(page)
+    const numbers = new Float64Array(2 * page.length)
+    const ids = page.map(([key, revision, savedAt], i) => {
+      numbers[2 * i] = revision
+      numbers[2 * i + 1] = savedAt
+      return idOf(key)
+    })
+    this.#pages.push({ ids, numbers })
     this.#size += page.length
   }
 
   /** Calls `use` with each of them. */
   each(use: (id: string, revision: number, savedAt: number) => void): void {
-    for (const page of this.#pages) for (const [key, revision, savedAt] of page) use(idOf(key), revision, savedAt)
+    // Sound: there are two numbers for each id.
+    for (const { ids, numbers } of this.#pages)
+      for (const [i, id] of ids.entries()) use(id, numbers[2 * i] as number, numbers[2 * i + 1] as number)
   }
 }
 

@@ -39,7 +39,7 @@ it("a number of lists to search is kept by the index, though the binding has no 
   const vectors = Float32Array.from({ length: 2000 * 8 }, () => next() - 0.5)
   const found = [1, 8, 16].map((nprobe) => {
     const index = kindOf(library, { index: "IVF16,Flat", nprobe }, 8, "euclidean").make(vectors)
-    index.add(0, vectors)
+    index.add([...Array(2000).keys()], vectors)
     return index.search(vectors.subarray(0, 8), 2000).filter((label) => label >= 0).length
   })
   expect(found[0]).toBeLessThan(found[1] ?? 0)

@@ -1,88 +1,13 @@
 // What an engine over a library makes of one that is never wrong, and of one that fails.
-import { readFileSync, writeFileSync } from "node:fs"
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import type { Request } from "../../../src/agents/vector/Engine.ts"
 import { make } from "../../../src/agents/vector/indexed/engine.ts"
+import { Labelled } from "../../../src/agents/vector/indexed/labelled.ts"
 import type { NativeIndex, NativeKind } from "../../../src/agents/vector/indexed/NativeIndex.ts"
-import { dot } from "../../../src/agents/vector/kernels.ts"
-import type { Metric } from "../../../src/agents/vector/Stored.ts"
-import { turns } from "../../../src/agents/vector/turns.ts"
 import { conforms, random } from "./engineConformance.ts"
 import { files, settled } from "./indexedFiles.ts"
-
-/** A library that compares with everything, and notes what is asked of it. */
-class Plain implements NativeIndex {
-  readonly #vectors: Map<number, ReadonlyArray<number>>
-  readonly #dimension: number
-  readonly #metric: Metric
-
-  constructor(dimension: number, metric: Metric, entries: Iterable<[number, ReadonlyArray<number>]> = []) {
-    this.#dimension = dimension
-    this.#metric = metric
-    this.#vectors = new Map(entries)
-  }
-
-  add(first: number, vectors: Float32Array): void {
-    for (let i = 0; i < vectors.length / this.#dimension; i++) {
-      if (this.#vectors.has(first + i)) throw new Error("a label came twice")
-      this.#vectors.set(first + i, [...vectors.subarray(i * this.#dimension, (i + 1) * this.#dimension)])
-    }
-  }
-
-  search(query: Float32Array, count: number): ReadonlyArray<number> {
-    if (count < 1 || count > this.#vectors.size) throw new Error(`asked for ${count} of ${this.#vectors.size}`)
-    const score = (vector: ReadonlyArray<number>) => {
-      const row = new Float32Array(vector)
-      if (this.#metric !== "euclidean") return dot(row, 0, query)
-      return 0 - Math.hypot(...row.map((x, i) => x - (query[i] ?? 0)))
-    }
-    return [...this.#vectors]
-      .map(([label, vector]) => [label, score(vector)] as const)
-      .sort((a, b) => b[1] - a[1])
-      .slice(0, count)
-      .map(([label]) => label)
-  }
-
-  remove(labels: ReadonlyArray<number>): void {
-    for (const label of labels) if (!this.#vectors.delete(label)) throw new Error("an unknown label was removed")
-  }
-
-  save(path: string): void {
-    writeFileSync(path, `${JSON.stringify([...this.#vectors])}\n`)
-  }
-
-  static load(path: string, dimension: number, metric: Metric): Plain {
-    return new Plain(dimension, metric, JSON.parse(readFileSync(path, "utf8").split("\n")[0] ?? ""))
-  }
-}
-
-type Shape = { readonly dimension: number; readonly metric: Metric }
-
-const kindOf = ({ dimension, metric }: Shape, more?: Partial<NativeKind>): NativeKind => ({
-  library: "plain",
-  settings: "",
-  breadth: 1,
-  rescored: 2,
-  batch: 3,
-  trainedBy: 0,
-  make: () => new Plain(dimension, metric),
-  load: (path) => Plain.load(path, dimension, metric),
-  ...more
-})
-
-/** Hides that a library can remove; takes a turn of the event loop for each call of `add` where it is told to. */
-const keeping = ({ dimension, metric }: Shape, isSlow = () => false): NativeIndex => {
-  const plain = new Plain(dimension, metric)
-  return {
-    add: (first, vectors) => {
-      plain.add(first, vectors)
-      while (isSlow() && !turns.isSpent());
-    },
-    search: (query, count) => plain.search(query, count),
-    save: (path) => plain.save(path)
-  }
-}
+import { keeping, kindOf, Plain, type Shape } from "./plain.ts"
 
 const of = (more?: (shape: Shape) => Partial<NativeKind>) => (shape: Shape) =>
   make({ ...shape, kind: kindOf(shape, more?.(shape)), mostCandidates: () => Number.POSITIVE_INFINITY, leastWaste: 8 })
@@ -114,9 +39,9 @@ const failing = (fails: (calls: number) => boolean): Partial<NativeKind> => ({
       if (fails(++calls)) throw new Error("broken")
     }
     return {
-      add: (first, vectors) => {
+      add: (labels, vectors) => {
         fail()
-        plain.add(first, vectors)
+        plain.add(labels, vectors)
       },
       search: (query, count) => {
         fail()
@@ -225,3 +150,23 @@ it.effect("what is cleared is forgotten by what goes on in the background, and w
     }
   })
 )
+
+it("labels that were taken out are given again, and none to two rows", () => {
+  const labelled = new Labelled(new Plain(2, "dot"))
+  const held = new Set<number>()
+  for (let round = 0, next = 0; round < 60; round++) {
+    const rows = Array.from({ length: 1 + (round % 5) }, () => next++)
+    labelled.add(rows, new Float32Array(2 * rows.length))
+    for (const row of rows) held.add(row)
+    for (const row of [...held].slice(0, round % 4)) {
+      labelled.forget(row)
+      held.delete(row)
+    }
+    if (round % 3 === 0) labelled.sweep(64)
+  }
+  labelled.sweep(64)
+  expect(new Set(labelled.nearest(Float32Array.of(1, 1), 1000).rows)).toEqual(held)
+  expect([...held].map((row) => labelled.labelOf(row)).every((label) => label >= 0)).toBe(true)
+  expect([labelled.size, labelled.waste]).toEqual([held.size, labelled.nextLabel - held.size])
+  expect(labelled.nextLabel).toBeLessThan(held.size + 20)
+})

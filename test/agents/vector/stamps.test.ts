@@ -101,3 +101,22 @@ it.effect("pages of queries go on behind the last key, and name nothing twice", 
     expect(found.size).toBe(4_100)
   })
 )
+
+it("what is kept of many ids is each one's own, whatever comes and goes", () => {
+  const stamped = new Stamps.Stamped()
+  const model = new Map<string, Stamps.Stamp>()
+  for (let i = 0; i < 2000; i++) {
+    const [id, stamp] = [`n${(i * 7) % 500}`, { revision: i, savedAt: 1_763_000_000_000.5 + i }]
+    if (i % 3 === 1) expect(stamped.delete(id)).toBe(model.delete(id))
+    else {
+      stamped.set(id, stamp)
+      model.set(id, stamp)
+    }
+  }
+  expect([...stamped.ids()]).toEqual([...model.keys()])
+  for (const [id, stamp] of model) expect(stamped.get(id)).toEqual(stamp)
+  expect([stamped.size, stamped.get("n1000"), stamped.has("n1000")]).toEqual([model.size, undefined, false])
+  stamped.clear()
+  stamped.set("a", undefined)
+  expect([stamped.size, stamped.get("a")]).toEqual([1, Stamps.unknown])
+})

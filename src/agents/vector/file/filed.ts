@@ -1,7 +1,7 @@
 /**
  * The index file of an engine. First what a library wrote, where there is one, which reads from the beginning and does not mind
  * what comes behind; then the vectors, the labels, what each vector was made from, the ids, the mark, and what the file is, with a
- * checksum of all of it.
+ * checksum of what the library wrote and one of all the rest.
  *
  * It goes past Effect's `FileSystem` because libraries open the path themselves.
  */
@@ -13,6 +13,7 @@ import { IndexUnsaved, IndexUnusable } from "../IndexError.ts"
 import type { Metric } from "../Stored.ts"
 import type { Header } from "./header.ts"
 import { load } from "./load.ts"
+import type { NativePart } from "./native.ts"
 import { save } from "./save.ts"
 
 /** What is known of vectors, in their order. */
@@ -22,7 +23,6 @@ export interface Parts {
   readonly labels: Int32Array
   /** Labels that stand for nothing any more. */
   readonly gone: Int32Array
-  readonly waste: number
   readonly nextLabel: number
   /** No vector is longer; 0 where that is of no use. */
   readonly norm: number
@@ -37,15 +37,22 @@ export interface Taken extends Parts {
   readonly release: () => void
 }
 
+/** What a library wrote, which is to be read now. */
+export interface NativeFile {
+  readonly part: NativePart
+  /** To be told if it is of no use. */
+  readonly unread: (error: IndexUnusable) => void
+}
+
 /** Where vectors go that are loaded. */
 export interface Place {
   /** What is to be filled, in their order. */
   readonly vectors: Iterable<Float32Array>
   /**
    * Puts them in the place of all there is, in one instant: `told` runs in it, unless all there is was replaced since loading began,
-   * and then nothing happens. `path` is that of what the library wrote, if it did. Fails where the library does not read it.
+   * and then nothing happens.
    */
-  readonly put: (parts: Parts, path: string | undefined, told: () => void) => Effect.Effect<void, IndexUnusable>
+  readonly put: (parts: Parts, native: NativeFile | undefined, told: () => void) => Effect.Effect<void>
 }
 
 /** What is kept in files. */
@@ -74,7 +81,7 @@ export const filed = ({ place, take, ...options }: Options): IndexFile => {
           })
         )
       ),
-    load: (path, told) =>
+    load: (path, told, unread = logged) =>
       oneAtATime(
         Effect.flatMap(
           Effect.tryPromise({
@@ -87,7 +94,7 @@ export const filed = ({ place, take, ...options }: Options): IndexFile => {
           }),
           ({ mark, native, parts, place, stamps }) =>
             Effect.as(
-              place.put(parts, native, () => {
+              place.put(parts, native === undefined ? undefined : { part: native, unread }, () => {
                 if (told !== undefined) for (const [i, id] of parts.ids.entries()) told(id, stamps(i))
               }),
               mark
@@ -97,6 +104,7 @@ export const filed = ({ place, take, ...options }: Options): IndexFile => {
   }
 }
 
+const logged = (error: IndexUnusable) => void Effect.runFork(Effect.logWarning(error.message))
 const unreadable = (cause: unknown) => ["unreadable", reasonOf(cause)] as const
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 const isAbsent = (cause: unknown): boolean => cause instanceof Error && "code" in cause && cause.code === "ENOENT"

@@ -17,7 +17,7 @@ const HeaderSchema = Schema.Struct({
   }),
   /** `native`, `ids` and `mark` in bytes; the others say how many. */
   sizes: Schema.Struct({ native: Count, count: Count, labels: Count, gone: Count, ids: Count, mark: Count }),
-  waste: Count,
+  nativeChecksum: Count,
   nextLabel: Count,
   norm: Schema.Number
 })
@@ -28,9 +28,9 @@ export type Header = typeof HeaderSchema.Type
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(HeaderSchema))
 
 // The last character is the version of the format.
-const magic = Buffer.from("dgentsi2", "latin1")
+const magic = Buffer.from("dgentsi3", "latin1")
 
-/** The magic, the length of the header and the checksum of all before, 4 bytes each. */
+/** The magic, the length of the header and the checksum of all that is behind what a library wrote, 4 bytes each. */
 export const footerBytes: number = magic.length + 8
 
 export const writeHeader = (

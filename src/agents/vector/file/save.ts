@@ -63,19 +63,20 @@ const begin = (temp: string, { stride }: Header["made"], { ids, native }: Taken)
 const complete = async (
   file: FileHandle,
   made: Header["made"],
-  { gone, ids, labels, nextLabel, norm, vectors, waste }: Taken,
+  { gone, ids, labels, nextLabel, norm, vectors }: Taken,
   stamps: Float64Array,
   mark: string
 ) => {
   const native = (await file.stat()).size
-  let checksum = 0
+  let nativeChecksum = 0
   const buffer = Buffer.allocUnsafe(piece)
   for (let at = 0; at < native; ) {
     const { bytesRead } = await file.read(buffer, 0, Math.min(piece, native - at), at)
     if (bytesRead === 0) throw new Error("it became shorter while it was written")
-    checksum = crc32(buffer.subarray(0, bytesRead), checksum)
+    nativeChecksum = crc32(buffer.subarray(0, bytesRead), nativeChecksum)
     at += bytesRead
   }
+  let checksum = 0
   let end = native
   const append = async (bytes: Uint8Array) => {
     checksum = crc32(bytes, checksum)
@@ -96,7 +97,7 @@ const complete = async (
     ids: names.length,
     mark: said.length
   }
-  const { footer, header } = writeHeader({ made, sizes, waste, nextLabel, norm })
+  const { footer, header } = writeHeader({ made, sizes, nativeChecksum, nextLabel, norm })
   await append(header)
   await append(footer(checksum))
 }

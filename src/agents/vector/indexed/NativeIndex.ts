@@ -2,8 +2,11 @@
 
 /** One index of a library. Vectors come normalised where the metric is `cosine`. What it throws is a failure of the library. */
 export interface NativeIndex {
-  /** Adds vectors, one behind the other, under the labels `first`, `first + 1`, ... No label comes twice. */
-  readonly add: (first: number, vectors: Float32Array) => void
+  /**
+   * Adds vectors, one behind the other, each under its label: one that was taken out, or else the next whole number from 0 on that
+   * was never given.
+   */
+  readonly add: (labels: ReadonlyArray<number>, vectors: Float32Array) => void
   /** At most `count` labels, nearest first, of `count` from 1 to the number of labels it holds. */
   readonly search: (query: Float32Array, count: number) => ReadonlyArray<number>
   /** Takes labels out. Where a library cannot, they are skipped in its answers until the index is made anew. */

@@ -6,22 +6,22 @@
  *   recall of the library. It compares with every vector instead where that is no slower or the library cannot tell:
  *   few vectors, a large k, a filter that few pass, more equal scores than candidates, a library that fails.
  * - Costs: 4 bytes a number for the vectors, besides what the library holds of them. Writing is a copy; the library takes
- *   vectors in the background, in steps of milliseconds, and until then they are compared one by one.
+ *   vectors in the background, in steps of milliseconds, and until then they are compared one by one. So it reads its part of a file.
  * - Fails: never; a file of an index, with `IndexUnusable` and `IndexUnsaved`.
  */
 import { Effect } from "effect"
 import type { Engine, Entry, IndexFile, Match, Request } from "../Engine.ts"
 import { filed } from "../file/filed.ts"
-import { dot, type ScoreRows } from "../kernels.ts"
+import { normOf, type ScoreRows, scaleInto, unitFactor } from "../kernels.ts"
 import type { Metric } from "../Stored.ts"
 import { TopK } from "../topK.ts"
 import { turns } from "../turns.ts"
 import * as Filed from "./filed.ts"
-import type { Labelled, Slot } from "./labelled.ts"
+import type { Slot } from "./labelled.ts"
 import type { NativeKind } from "./NativeIndex.ts"
 import { Rows } from "./rows.ts"
-import { Scorer, scan, scorers } from "./scan.ts"
-import { Upkeep } from "./upkeep.ts"
+import { offer, Scorer, scan, scorers } from "./scan.ts"
+import { type Reading, Upkeep } from "./upkeep.ts"
 
 /** What `make` takes. */
 export interface Options {
@@ -57,6 +57,7 @@ class Indexed implements IndexedEngine {
   readonly index: IndexFile
   readonly #metric: Metric
   readonly #scoreRows: ScoreRows
+  readonly #unit: Float32Array
   readonly #kind: NativeKind
   readonly #mostCandidates: (size: number) => number
   readonly #slots = new Map<string, Slot>()
@@ -74,6 +75,7 @@ class Indexed implements IndexedEngine {
   constructor({ dimension, kind, leastWaste, metric, mostCandidates }: Options) {
     this.#metric = metric
     this.#scoreRows = scorers[metric]
+    this.#unit = new Float32Array(dimension)
     this.#kind = kind
     this.#leastWaste = leastWaste
     this.#mostCandidates = mostCandidates ?? ((size) => Math.min(2048, size / 20))
@@ -82,17 +84,11 @@ class Indexed implements IndexedEngine {
     this.#upkeep = new Upkeep(kind, this.#rows, this.#slots, { least: leastWaste })
     this.index = filed({
       ...Filed.made(kind, metric, dimension),
-      take: () => Filed.take({ rows: this.#rows, slots: [...this.#slots.values()], labelled: this.#upkeep.index }),
+      take: () => Filed.take({ rows: this.#rows, slots: [...this.#slots.values()], labelled: this.#upkeep.readNow() }),
       place: () => {
         const generation = this.#generation
         return (count) =>
-          Filed.place(kind, dimension, count, (rows, slots, isIndexed, labelled) => {
-            if (generation !== this.#generation) return false
-            this.#empty(rows, labelled)
-            for (const slot of slots) this.#show(slot, isIndexed(slot))
-            this.#upkeep.wake()
-            return true
-          })
+          Filed.place(dimension, count, (...read) => generation === this.#generation && this.#replace(...read))
       }
     })
   }
@@ -109,7 +105,7 @@ class Indexed implements IndexedEngine {
   reserve(): void {}
 
   set(id: string, vector: Float32Array): void {
-    this.#show({ id, row: this.#write(vector) }, false)
+    this.#show({ id, row: this.#write(vector) })
   }
 
   delete(id: string): void {
@@ -135,7 +131,7 @@ class Indexed implements IndexedEngine {
         }
         yield* turns.ready
         if (generation !== this.#generation) return
-        for (const slot of written) this.#show(slot, false)
+        for (const slot of written) this.#show(slot)
         const last = written.pop()
         written.length = 0
         // What comes faster than the library takes it would only make searches slow.
@@ -151,10 +147,10 @@ class Indexed implements IndexedEngine {
 
   search<B>(query: Float32Array, request: Request, answer: (matches: ReadonlyArray<Match>) => B): Effect.Effect<B> {
     return Effect.suspend(() => {
-      const prepared = this.#prepare(query)
       const now = (): Effect.Effect<B> => {
-        const found = this.#candidates(prepared, request)
-        return found === undefined ? this.#scan(prepared, request, answer) : Effect.succeed(answer(found))
+        this.#prepare(query, this.#unit, 0)
+        const found = this.#candidates(this.#unit, request)
+        return found === undefined ? this.#scan(this.#unit.slice(), request, answer) : Effect.succeed(answer(found))
       }
       return turns.begin() ? now() : Effect.flatMap(turns.next, now)
     })
@@ -176,30 +172,34 @@ class Indexed implements IndexedEngine {
     let count = Math.max(rescored, this.#kind.breadth, accept === undefined ? 1 : 64)
     if (index === undefined || pending.size > mostPending) return undefined
     const best = new TopK<Slot>(wanted, Number.NEGATIVE_INFINITY)
-    this.#scorer.each([...pending], query, (slot, score) => offer(best, slot, score, accept))
+    if (pending.size > 0) this.#scorer.offer([...pending], query, best, accept)
     const late = best.ranked()
     while (count <= most) {
       const nearest = this.#nearest(query, count)
       if (nearest === undefined) return undefined
       // Without a filter those behind are not needed, and were asked for only to make the library look further.
-      const slots = accept === undefined ? nearest.slots.slice(0, rescored) : nearest.slots
+      const rows = accept === undefined ? nearest.rows.slice(0, rescored) : nearest.rows
       const top = new TopK<Slot>(wanted, Number.NEGATIVE_INFINITY)
       for (const { entry, score } of late) top.push(entry, score)
       let worst = Number.POSITIVE_INFINITY
       let passed = 0
-      this.#scorer.each(slots, query, (slot, score) => {
+      const scores = this.#scorer.of(rows, query)
+      for (let i = 0; i < rows.length; i++) {
+        // The casts are sound: there is a score for each row, and a slot for each that the index knows.
+        const score = scores[i] as number
         if (score < worst) worst = score
-        if (offer(top, slot, score, accept)) passed++
-      })
+        if (accept === undefined && score < top.threshold) continue
+        if (offer(top, this.#byRow[rows[i] as number] as Slot, score, accept)) passed++
+      }
       const ranked = top.ranked()
       const last = ranked[wanted - 1]?.score
       // Equal scores rank by id, so all of them have to be there; and of those that a filter leaves, as many as without one.
       const isFull =
         last !== undefined && last > worst && (accept === undefined || passed >= Math.min(rescored, count / 2))
-      if (isFull || (worst < minScore && slots.length > 0))
+      if (isFull || (worst < minScore && rows.length > 0))
         return ranked.filter(({ score }) => score >= minScore).map(toMatch)
       if (nearest.isAll) return undefined
-      const rate = accept === undefined ? 0.25 : Math.max(passed, 0.5) / Math.max(1, slots.length)
+      const rate = accept === undefined ? 0.25 : Math.max(passed, 0.5) / Math.max(1, rows.length)
       count = Math.max(2 * count, Math.ceil((1.5 * rescored) / rate))
     }
     return undefined
@@ -228,7 +228,7 @@ class Indexed implements IndexedEngine {
       const scanned = Effect.flatMap(scan(rows, slotAt, this.#scoreRows, query, request), (best) => {
         const passed = new Set(best.ranked().map(({ entry }) => entry))
         const late = this.#arrivals.slice(seen).filter((slot) => this.#holds(slot) && !passed.has(slot))
-        this.#scorer.each(late, query, (slot, score) => offer(best, slot, score, request.accept))
+        this.#scorer.offer(late, query, best, request.accept)
         const ranked = best.ranked()
         // What was removed or replaced meanwhile must not show, and something else comes in its place.
         return ranked.every(({ entry }) => this.#holds(entry))
@@ -246,27 +246,40 @@ class Indexed implements IndexedEngine {
   // -------------------------------------------------------------------------------------------------------------------
   // Writing
 
-  #empty(rows: Rows, index?: Labelled): void {
+  #empty(rows: Rows, reading?: Reading): void {
     this.#generation++
     this.#slots.clear()
     this.#byRow = []
     this.#rows = rows
     this.#scorer = new Scorer(rows, this.#scoreRows)
     this.#upkeep.stop()
-    this.#upkeep = new Upkeep(this.#kind, rows, this.#slots, { index, least: this.#leastWaste })
+    this.#upkeep = new Upkeep(this.#kind, rows, this.#slots, { reading, least: this.#leastWaste })
+  }
+
+  /** Puts what was in a file in the place of all there is; slots in the order of their rows. */
+  #replace(rows: Rows, slots: ReadonlyArray<Slot>, reading: Reading | undefined): boolean {
+    this.#empty(rows, reading)
+    for (const slot of slots) {
+      this.#slots.set(slot.id, slot)
+      if ((reading?.parts.labels[slot.row] ?? -1) < 0) this.#upkeep.pending.add(slot)
+      if (this.#scans > 0) this.#arrivals.push(slot)
+    }
+    this.#byRow = [...slots]
+    this.#upkeep.wake()
+    return true
   }
 
   #write(vector: Float32Array): number {
     const row = this.#rows.add()
-    this.#rows.at(row).set(this.#prepare(vector))
+    this.#prepare(vector, this.#rows.block(row), this.#rows.offset(row))
     return row
   }
 
-  #show(slot: Slot, isIndexed: boolean): void {
+  #show(slot: Slot): void {
     const old = this.#slots.get(slot.id)
     this.#slots.set(slot.id, slot)
     this.#byRow[slot.row] = slot
-    if (!isIndexed) this.#upkeep.add(slot)
+    this.#upkeep.add(slot)
     if (this.#scans > 0) this.#arrivals.push(slot)
     if (old !== undefined) this.#drop(old)
   }
@@ -277,23 +290,11 @@ class Indexed implements IndexedEngine {
     this.#upkeep.remove(slot)
   }
 
-  #prepare(vector: Float32Array): Float32Array {
-    if (this.#metric !== "cosine") return vector
-    const norm = Math.sqrt(dot(vector, 0, vector))
-    // A zero vector points nowhere: it stays zero and scores 0 with everything.
-    if (norm === 0) return vector
-    const unit = new Float32Array(vector.length)
-    // Sound: `i` is below the length. `vector.map` takes ten times as long.
-    for (let i = 0; i < unit.length; i++) unit[i] = (vector[i] as number) / norm
-    return unit
+  /** Writes a vector into a matrix as it is compared. */
+  #prepare(vector: Float32Array, into: Float32Array, offset: number): void {
+    if (this.#metric === "cosine") scaleInto(into, offset, vector, unitFactor(normOf(vector)))
+    else into.set(vector, offset)
   }
 }
 
 const toMatch = ({ entry, score }: { readonly entry: Slot; readonly score: number }): Match => ({ id: entry.id, score })
-
-/** Takes a slot among the best if it belongs there and passes; whether it passes, as far as it was asked. */
-const offer = (best: TopK<Slot>, slot: Slot, score: number, accept: Request["accept"]): boolean => {
-  if (accept?.(slot.id) === false) return false
-  if (score >= best.threshold && best.admits(slot, score)) best.push(slot, score)
-  return true
-}

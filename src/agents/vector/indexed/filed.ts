@@ -1,12 +1,12 @@
 /** What goes from an engine over a library into its index file, and back. */
 import { Effect } from "effect"
 import { piece } from "../file/bytes.ts"
-import type { Parts, Place, Taken } from "../file/filed.ts"
-import { IndexUnusable } from "../IndexError.ts"
+import type { Place, Taken } from "../file/filed.ts"
 import type { Metric } from "../Stored.ts"
-import { Labelled, type Slot } from "./labelled.ts"
+import type { Labelled, Slot } from "./labelled.ts"
 import type { NativeKind } from "./NativeIndex.ts"
 import { Rows } from "./rows.ts"
+import type { Reading } from "./upkeep.ts"
 
 /** What an engine holds at a moment. */
 export interface Held {
@@ -27,9 +27,8 @@ export const made = ({ library, settings }: NativeKind, metric: Metric, dimensio
 /** What is saved. */
 export const take = ({ labelled, rows, slots }: Held): Taken => ({
   ids: slots.map(({ id }) => id),
-  labels: Int32Array.from(slots, (slot) => labelled?.labelOf(slot) ?? -1),
+  labels: Int32Array.from(slots, ({ row }) => labelled?.labelOf(row) ?? -1),
   gone: Int32Array.from(labelled?.gone ?? []),
-  waste: (labelled?.waste ?? 0) - (labelled?.gone.length ?? 0),
   nextLabel: labelled?.nextLabel ?? 0,
   norm: 0,
   vectors: vectorsOf(rows, slots),
@@ -49,17 +48,11 @@ const vectorsOf = function* (rows: Rows, slots: ReadonlyArray<Slot>) {
   }
 }
 
-/** Where so many vectors go; `replace`, which is told which of them the library has, answers whether they are all there is now. */
+/** Where so many vectors go; `replace` puts them in the place of all there is, and answers whether they are it now. */
 export const place = (
-  kind: NativeKind,
   dimension: number,
   count: number,
-  replace: (
-    rows: Rows,
-    slots: ReadonlyArray<Slot>,
-    isIndexed: (slot: Slot) => boolean,
-    labelled: Labelled | undefined
-  ) => boolean
+  replace: (rows: Rows, slots: ReadonlyArray<Slot>, reading: Reading | undefined) => boolean
 ): Place => {
   const rows = new Rows(dimension)
   while (rows.end < count) rows.add()
@@ -69,37 +62,10 @@ export const place = (
   })
   return {
     vectors,
-    put: (parts, path, told) =>
-      Effect.suspend(() => {
+    put: (parts, native, told) =>
+      Effect.sync(() => {
         const slots = parts.ids.map((id, row): Slot => ({ id, row }))
-        try {
-          const labelled = path === undefined ? undefined : restored(kind, path, parts, slots)
-          const isIndexed = ({ row }: Slot) => labelled !== undefined && (parts.labels[row] ?? -1) >= 0
-          if (replace(rows, slots, isIndexed, labelled)) told()
-          return Effect.void
-        } catch (cause) {
-          if (cause instanceof IndexUnusable) return Effect.fail(cause)
-          throw cause
-        }
+        if (replace(rows, slots, native === undefined ? undefined : { native, parts })) told()
       })
-  }
-}
-
-const restored = (kind: NativeKind, path: string, parts: Parts, slots: ReadonlyArray<Slot>): Labelled => {
-  const { gone, labels, nextLabel, waste } = parts
-  const labelled = Labelled.restored(loadNative(kind, path), waste, nextLabel, [...gone])
-  slots.forEach((slot, i) => {
-    const label = labels[i] ?? -1
-    if (label >= 0) labelled.restore(slot, label)
-  })
-  return labelled
-}
-
-const loadNative = (kind: NativeKind, path: string) => {
-  try {
-    return kind.load(path)
-  } catch (cause) {
-    const reason = `${kind.library} does not read it: ${cause instanceof Error ? cause.message : String(cause)}`
-    throw new IndexUnusable({ path, kind: "other", reason, cause })
   }
 }

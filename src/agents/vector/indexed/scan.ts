@@ -17,12 +17,13 @@ const burst = 2 ** 20
 // Rows gathered at a time: the kernels are twice as fast on rows that lie behind each other.
 const gathered = 64
 
-/** Scores slots, wherever they lie. */
+/** Scores rows, wherever they lie. */
 export class Scorer {
   readonly #rows: Rows
   readonly #scoreRows: ScoreRows
   readonly #matrix: Float32Array
-  readonly #scores = new Float64Array(gathered)
+  readonly #some = new Float64Array(gathered)
+  #scores = new Float64Array(gathered)
 
   constructor(rows: Rows, scoreRows: ScoreRows) {
     this.#rows = rows
@@ -30,17 +31,50 @@ export class Scorer {
     this.#matrix = new Float32Array(gathered * rows.dimension)
   }
 
-  /** Calls `use` with each slot and its score, in their order. */
-  each(slots: ReadonlyArray<Slot>, query: Float32Array, use: (slot: Slot, score: number) => void): void {
-    for (let start = 0; start < slots.length; start += gathered) {
-      const end = Math.min(slots.length, start + gathered)
-      // The casts are sound: `i` is below the number of slots, and there is a score for each of them.
-      for (let i = start; i < end; i++)
-        this.#matrix.set(this.#rows.at((slots[i] as Slot).row), (i - start) * this.#rows.dimension)
-      this.#scoreRows(this.#matrix, 0, query, this.#scores, end - start)
-      for (let i = start; i < end; i++) use(slots[i] as Slot, this.#scores[i - start] as number)
+  /** The scores of rows, in their order, until it is called again. */
+  of(rows: ReadonlyArray<number>, query: Float32Array): Float64Array {
+    if (rows.length > this.#scores.length) this.#scores = new Float64Array(2 * rows.length)
+    for (let start = 0; start < rows.length; start += gathered) {
+      const count = Math.min(gathered, rows.length - start)
+      this.#fetch(rows, start, count)
+      // The casts are sound: `i` is below the number of rows, and there is a score for each of them.
+      for (let i = 0; i < count; i++)
+        this.#matrix.set(this.#rows.at(rows[start + i] as number), i * this.#rows.dimension)
+      this.#scoreRows(this.#matrix, 0, query, this.#some, count)
+      for (let i = 0; i < count; i++) this.#scores[start + i] = this.#some[i] as number
     }
+    return this.#scores
   }
+
+  /** Offers slots to the best. */
+  offer(slots: ReadonlyArray<Slot>, query: Float32Array, best: TopK<Slot>, accept: Request["accept"]): void {
+    const rows = slots.map(({ row }) => row)
+    const scores = this.of(rows, query)
+    // Sound: there is a score for each row.
+    for (const [i, slot] of slots.entries()) offer(best, slot, scores[i] as number, accept)
+  }
+
+  /**
+   * Rows that a library proposes lie far from each other. Who asks for the beginning of all of them first does not wait for each: that
+   * saves a tenth of the time.
+   */
+  #fetch(rows: ReadonlyArray<number>, start: number, count: number): void {
+    let sum = 0
+    for (let i = start; i < start + count; i++) {
+      // The casts are sound: `i` is below the number of rows, and a row has numbers.
+      const row = rows[i] as number
+      sum += this.#rows.block(row)[this.#rows.offset(row)] as number
+    }
+    // What nobody uses would not be read.
+    this.#some[0] = sum
+  }
+}
+
+/** Takes a slot among the best if it belongs there and passes; whether it passes, as far as it was asked. */
+export const offer = (best: TopK<Slot>, slot: Slot, score: number, accept: Request["accept"]): boolean => {
+  if (accept?.(slot.id) === false) return false
+  if (score >= best.threshold && best.admits(slot, score)) best.push(slot, score)
+  return true
 }
 
 /** The best slots, of all that are there during the whole scan. `slotAt` says what is in a row now. */

@@ -4,10 +4,17 @@
  * has to be trained. Works in short steps, between which others run, and ends when there is nothing left to do.
  */
 import { Effect } from "effect"
+import type { NativeFile } from "../file/filed.ts"
 import { turns } from "../turns.ts"
-import { Labelled, type Slot } from "./labelled.ts"
+import { Labelled, type Labels, type Slot } from "./labelled.ts"
 import type { NativeKind } from "./NativeIndex.ts"
 import type { Rows } from "./rows.ts"
+
+/** An index that the library is to read from a file. */
+export interface Reading {
+  readonly native: NativeFile
+  readonly parts: Labels
+}
 
 /** An index that is being made, and what still has to go into it. */
 interface Renewal {
@@ -32,6 +39,9 @@ export class Upkeep {
   readonly #slots: ReadonlyMap<string, Slot>
   readonly #leastWaste: number
   #renewal: Renewal | undefined
+  #reading: Reading | undefined
+  /** Rows that went before the library had read which of them it holds. */
+  #dropped: Array<number> = []
   #isRunning = false
   /** Since it was told to, or since the library failed. */
   #isStopped = false
@@ -40,9 +50,9 @@ export class Upkeep {
     kind: NativeKind,
     rows: Rows,
     slots: ReadonlyMap<string, Slot>,
-    { index, least = leastWaste }: { readonly index?: Labelled | undefined; readonly least?: number | undefined }
+    { least = leastWaste, reading }: { readonly least?: number | undefined; readonly reading?: Reading | undefined }
   ) {
-    this.index = index
+    this.#reading = reading
     this.#kind = kind
     this.#rows = rows
     this.#slots = slots
@@ -57,9 +67,10 @@ export class Upkeep {
 
   /** Takes note of a slot that is no longer in use. */
   remove(slot: Slot): void {
-    this.#renewal?.index.forget(slot)
+    this.#renewal?.index.forget(slot.row)
     if (this.pending.delete(slot)) return
-    this.index?.forget(slot)
+    if (this.#reading !== undefined) this.#dropped.push(slot.row)
+    this.index?.forget(slot.row)
     this.wake()
   }
 
@@ -80,6 +91,7 @@ export class Upkeep {
   /** Does nothing more: the vectors are other ones now. */
   stop(): void {
     this.#isStopped = true
+    this.#reading = undefined
     this.pending.clear()
   }
 
@@ -101,6 +113,7 @@ export class Upkeep {
 
   get #hasWork(): boolean {
     if (this.#isStopped) return false
+    if (this.#reading !== undefined) return true
     if (this.#renewal !== undefined || this.#needsRenewal) return true
     return this.index !== undefined && (this.pending.size > 0 || this.index.canSweep)
   }
@@ -113,6 +126,7 @@ export class Upkeep {
   get #work(): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       while (this.#hasWork) {
+        if (this.#reading !== undefined) yield* this.#read(this.#reading)
         yield* turns.next
         try {
           while (this.#hasWork && !turns.isSpent()) this.#step()
@@ -124,6 +138,47 @@ export class Upkeep {
     })
   }
 
+  // -------------------------------------------------------------------------------------------------------------------
+  // An index in a file
+
+  #read(reading: Reading): Effect.Effect<void> {
+    const checked = Effect.tryPromise({ try: () => reading.native.part.check(), catch: (cause) => cause })
+    return Effect.match(checked, {
+      onSuccess: () => this.#finish(reading, () => {}),
+      onFailure: (cause) =>
+        this.#finish(reading, () => {
+          throw cause
+        })
+    })
+  }
+
+  /** The index, which the library reads now if it has not yet: for who is to write it again. */
+  readNow(): Labelled | undefined {
+    const reading = this.#reading
+    if (reading !== undefined) this.#finish(reading, () => reading.native.part.checkNow())
+    return this.index
+  }
+
+  /** Reads an index if it passes a check; otherwise it is made anew. Does nothing if that was done, or is of no use any more. */
+  #finish(reading: Reading, check: () => void): void {
+    if (this.#reading !== reading) return
+    this.#reading = undefined
+    const { native, parts } = reading
+    try {
+      check()
+      const index = Labelled.restored(native.part.load(this.#kind.load), parts)
+      for (const row of this.#dropped) index.forget(row)
+      this.index = index
+    } catch (cause) {
+      for (const slot of this.#slots.values()) this.pending.add(slot)
+      native.unread(native.part.unusable(cause))
+    }
+    this.#dropped = []
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // Steps
+
   #step(): void {
     if (this.index !== undefined && this.pending.size > 0) this.#index(this.index)
     else if (this.index?.canSweep === true) this.index.sweep(swept)
@@ -134,7 +189,7 @@ export class Upkeep {
   /** The first of what is pending goes into the index, and later into the one that is being made. */
   #index(index: Labelled): void {
     const slots = first(this.pending, this.#kind.batch)
-    index.add(slots, this.#vectors(slots))
+    this.#addTo(index, slots)
     for (const slot of slots) {
       this.pending.delete(slot)
       this.#renewal?.todo.push(slot)
@@ -164,12 +219,19 @@ export class Upkeep {
       const slot = renewal.todo[renewal.at++]
       if (slot !== undefined && this.#slots.get(slot.id) === slot) slots.push(slot)
     }
-    if (slots.length > 0) renewal.index.add(slots, this.#vectors(slots))
+    if (slots.length > 0) this.#addTo(renewal.index, slots)
     // While there is no index, they have been pending all along.
     for (const slot of slots) this.pending.delete(slot)
     if (renewal.at < renewal.todo.length) return
     this.index = renewal.index
     this.#renewal = undefined
+  }
+
+  #addTo(index: Labelled, slots: ReadonlyArray<Slot>): void {
+    index.add(
+      slots.map(({ row }) => row),
+      this.#vectors(slots)
+    )
   }
 
   #vectors(slots: ReadonlyArray<Slot>): Float32Array {

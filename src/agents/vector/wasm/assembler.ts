@@ -7,10 +7,11 @@
 /** Bytes of instructions. */
 export type Code = ReadonlyArray<number>
 
-/** A function of a module: `params` and `locals` are value types, counted together from 0. It answers nothing. */
+/** A function of a module: `params` and `locals` are value types, counted together from 0. It answers `results`, or nothing. */
 export interface Func {
   readonly name: string
   readonly params: ReadonlyArray<number>
+  readonly results?: ReadonlyArray<number> | undefined
   readonly locals: ReadonlyArray<number>
   readonly body: Code
 }
@@ -18,6 +19,7 @@ export interface Func {
 // Value types.
 export const i32 = 0x7f
 export const f32 = 0x7d
+export const f64 = 0x7c
 export const v128 = 0x7b
 
 const unsigned = (value: number): Code => (value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >>> 7)])
@@ -41,20 +43,50 @@ export const f32Store: Code = memory([0x38], 2, 0)
 export const f32Add: Code = [0x92]
 export const f32Sub: Code = [0x93]
 export const f32Mul: Code = [0x94]
+export const f32Max: Code = [0x97]
 export const f32Neg: Code = [0x8c]
 export const f32FromI32: Code = [0xb2]
+export const f64Const = (value: number): Code => {
+  const view = new DataView(new ArrayBuffer(8))
+  view.setFloat64(0, value, true)
+  return [0x44, ...new Uint8Array(view.buffer)]
+}
+export const f64Add: Code = [0xa0]
+export const f64Sqrt: Code = [0x9f]
 export const v128Load = (offset: number): Code => memory(simd(0x00), 2, offset)
 /** Eight bytes as eight 16-bit numbers. */
 export const v128Load8x8 = (offset: number): Code => memory(simd(0x01), 0, offset)
+/** Eight bytes, and zeros behind them. */
+export const v128Load64 = (offset: number): Code => memory(simd(0x5d), 2, offset)
+/** The first eight bytes. */
+export const v128Store64 = (offset: number): Code => [...memory(simd(0x5b), 2, offset), 0]
+/** The first four bytes. */
+export const v128Store32 = (offset: number): Code => [...memory(simd(0x5a), 2, offset), 0]
 export const v128Zero: Code = [...simd(0x0c), ...new Array<number>(16).fill(0)]
 export const i32x4Lane = (lane: number): Code => [...simd(0x1b), lane]
 export const f32x4Lane = (lane: number): Code => [...simd(0x1f), lane]
 export const i32x4Add: Code = simd(0xae)
 /** Products of 16-bit numbers, two and two added up to 32 bits. */
 export const i32x4DotI16x8: Code = simd(0xba)
+/** The lowest bytes of the four numbers of 64 bits in two vectors, one after the other. */
+export const lowBytesOfI64x2: Code = [...simd(0x0d), 0, 8, 16, 24, ...new Array<number>(12).fill(0)]
+export const f32x4Abs: Code = simd(0xe0)
+/** `pmax`, which cares for no NaN and so is one instruction of the machine. */
+export const f32x4Max: Code = simd(0xeb)
 export const f32x4Add: Code = simd(0xe4)
 export const f32x4Sub: Code = simd(0xe5)
 export const f32x4Mul: Code = simd(0xe6)
+export const f64x2Splat: Code = simd(0x14)
+export const f64x2Lane = (lane: number): Code => [...simd(0x21), lane]
+export const f64x2Add: Code = simd(0xf0)
+export const f64x2Sub: Code = simd(0xf1)
+export const f64x2Mul: Code = simd(0xf2)
+/** The first two of four numbers of 32 bits as numbers of 64 bits, and the other way round. */
+export const f64x2FromF32x4: Code = simd(0x5f)
+export const f32x4FromF64x2: Code = simd(0x5e)
+
+/** Adds to a local. */
+export const increase = (local: number, by: Code): Code => [...getLocal(local), ...by, ...i32Add, ...setLocal(local)]
 
 /** Runs `body` once, and again for as long as `condition` leaves something other than 0. */
 export const doWhile = (body: Code, condition: Code): Code => [0x03, 0x40, ...body, ...condition, 0x0d, 0, 0x0b]
@@ -70,7 +102,7 @@ export const assemble = (functions: ReadonlyArray<Func>): Uint8Array<ArrayBuffer
     ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
     ...section(
       1,
-      functions.map(({ params }) => [0x60, ...sized(params), 0])
+      functions.map(({ params, results = [] }) => [0x60, ...sized(params), ...sized(results)])
     ),
     ...section(2, [[...text("host"), ...text("memory"), 0x02, 0x01, ...unsigned(1), ...unsigned(65_536)]]),
     ...section(

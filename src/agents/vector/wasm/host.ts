@@ -17,6 +17,14 @@ export interface Kernels {
   readonly dot: Kernel
   readonly distance: Kernel
   readonly codes: Kernel
+  /** The length of the row at an address, which has so many bytes. */
+  readonly norm: (row: number, rowBytes: number) => number
+  /** Multiplies that row by a factor, where it lies. */
+  readonly scale: (row: number, rowBytes: number, factor: number) => void
+  /** The size of the largest number of that row. */
+  readonly largest: (row: number, rowBytes: number) => number
+  /** Writes that row divided by `step`, in whole numbers, as bytes at the address `codes`. Answers the squared distance of the two. */
+  readonly encode: (row: number, rowBytes: number, codes: number, step: number, inverse: number) => number
 }
 
 /** A memory that grows in place, in pages of 64 KiB. Growing it detaches the buffer that it had. */

@@ -1,7 +1,7 @@
 /**
- * The kernels: each takes a query and rows that lie one after the other in memory, and writes a 32-bit key for each row,
- * higher for what is nearer. They read memory as fast as it comes, which is what bounds them; a row at a time, since
- * several rows side by side were measured at a third of the speed once they no longer fit the processor's cache.
+ * The kernels of a search: each takes a query and rows that lie one after the other in memory, and writes a 32-bit key for
+ * each row, higher for what is nearer. They read memory as fast as it comes, which is what bounds them; a row at a time,
+ * since several rows side by side were measured at a third of the speed once they no longer fit the processor's cache.
  *
  * - `dot`: the dot product
  * - `distance`: minus the squared distance
@@ -9,6 +9,7 @@
  *   the squared length where the metric wants it; see ../quantize.ts
  */
 import * as Wasm from "./assembler.ts"
+import { rowKernels, stepBytes } from "./row.ts"
 
 // All kernels take the same, in this order: addresses and sizes in bytes.
 const [query, rows, rowBytes, queryBytes, count, out, queryScale, queryNorm] = [0, 1, 2, 3, 4, 5, 6, 7] as const
@@ -16,16 +17,6 @@ const params = [Wasm.i32, Wasm.i32, Wasm.i32, Wasm.i32, Wasm.i32, Wasm.i32, Wasm
 
 const [row, at, end, sumA, sumB, difference] = [8, 9, 10, 11, 12, 13] as const
 const locals = [Wasm.i32, Wasm.i32, Wasm.i32, Wasm.v128, Wasm.v128, Wasm.v128]
-
-/** A query is read in steps of so many bytes: its length has to be a multiple of it. */
-export const stepBytes = 32
-
-const increase = (local: number, by: Wasm.Code): Wasm.Code => [
-  ...Wasm.getLocal(local),
-  ...by,
-  ...Wasm.i32Add,
-  ...Wasm.setLocal(local)
-]
 
 /** What tells one kernel from another. */
 interface Kernel {
@@ -59,8 +50,8 @@ const scan = ({ add, addLanes, finish, lane, name, rowStep, step }: Kernel): Was
       [
         ...accumulate(sumA, 0),
         ...accumulate(sumB, 1),
-        ...increase(row, Wasm.i32Const(2 * rowStep)),
-        ...increase(at, Wasm.i32Const(stepBytes))
+        ...Wasm.increase(row, Wasm.i32Const(2 * rowStep)),
+        ...Wasm.increase(at, Wasm.i32Const(stepBytes))
       ],
       [...Wasm.getLocal(at), ...Wasm.getLocal(end), ...Wasm.i32LessThan]
     ),
@@ -69,8 +60,8 @@ const scan = ({ add, addLanes, finish, lane, name, rowStep, step }: Kernel): Was
     ...[...readLane(0), ...readLane(1), ...addLanes, ...readLane(2), ...readLane(3), ...addLanes, ...addLanes],
     ...finish,
     ...Wasm.f32Store,
-    ...increase(rows, Wasm.getLocal(rowBytes)),
-    ...increase(out, Wasm.i32Const(4)),
+    ...Wasm.increase(rows, Wasm.getLocal(rowBytes)),
+    ...Wasm.increase(out, Wasm.i32Const(4)),
     ...[...Wasm.getLocal(count), ...Wasm.i32Const(1), ...Wasm.i32Sub, ...Wasm.setLocal(count)]
   ]
   return { name, params, locals, body: Wasm.doWhile(rowBody, Wasm.getLocal(count)) }
@@ -118,5 +109,5 @@ const codes = scan({
   ]
 })
 
-/** The module: `dot`, `distance`, `codes`. */
-export const program: Uint8Array<ArrayBuffer> = Wasm.assemble([dot, distance, codes])
+/** The module: `dot`, `distance`, `codes`, and what row.ts has. */
+export const program: Uint8Array<ArrayBuffer> = Wasm.assemble([dot, distance, codes, ...rowKernels])
