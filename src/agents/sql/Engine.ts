@@ -106,6 +106,8 @@ export interface Engine {
   readonly listing?: ((collection: string, which: ListingOf) => Effect.Effect<Listing | undefined, Failure>) | undefined
   /** The current state. */
   readonly read: (id: Id) => Effect.Effect<Current | undefined, Failure>
+  /** The same, where it is there at once: an effect that is done already, mostly. */
+  readonly readNow?: ((id: Id) => Effect.Effect<Current | undefined, Failure>) | undefined
   /** The current states of many keys as of one moment; those that are missing are left out. */
   readonly readMany: (
     collection: string,

@@ -13,6 +13,8 @@ import type { SqlStore } from "./store.ts"
 // Pages are read one after the other so that a long list never sits in memory: states may be large.
 const statesInPage = 16
 
+const nothingToStop = () => {}
+
 /** The states of one key. */
 // Members on a prototype: the register of a key is made for each use of the key.
 export class SqlRegister implements Register {
@@ -30,6 +32,21 @@ export class SqlRegister implements Register {
 
   get read(): Effect.Effect<Option.Option<Entry>, ReadError> {
     return this.#reading("read", (id) => Effect.map(this.#store.engine.read(id), Option.fromUndefinedOr))
+  }
+
+  get beginRead(): Register["beginRead"] {
+    const { readNow } = this.#store.engine
+    if (readNow === undefined) return undefined
+    return (answer) => {
+      if (this.#store.isClosed) return undefined
+      answer(
+        Effect.mapBothEager(readNow(this.#store.id(this.#key)), {
+          onFailure: (failure) => readError(this.#store.options.where(this.#key), "read")(failure),
+          onSuccess: Option.fromUndefinedOr
+        })
+      )
+      return nothingToStop
+    }
   }
 
   get member(): Member {

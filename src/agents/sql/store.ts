@@ -176,6 +176,10 @@ export class SqlStore implements Store {
     return this.collection.follower.writing(keys, told)
   }
 
+  get isClosed(): boolean {
+    return this.#lifetime.isClosed()
+  }
+
   id(key: string): Id {
     return { collection: this.#name, key }
   }

@@ -64,6 +64,7 @@ export const make = ({ busyTimeout, claims, connection, writer }: Parts): Engine
     },
     listing: (collection, which) => reading(() => listings.of(collection, which)),
     read: (id) => reading(() => rows.read(id)),
+    readNow: (id) => attempt(() => rows.read(id)),
     readMany: (collection, keys) => reading(() => rows.readMany(collection, keys)),
     history: (id, before, limit) => reading(() => rows.history(id, before, limit)),
     revisionAt: (id, time) => reading(() => rows.revisionAt(id, time)),
