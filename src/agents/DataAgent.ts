@@ -28,6 +28,7 @@ import {
   fromEntries,
   invalid,
   overwritten,
+  read,
   type Saving,
   type StateRegister,
   type Where,
@@ -138,7 +139,7 @@ class DataAgentImpl<in out S> extends Pipeable.Class implements DataAgent<S> {
   }
 
   get load(): Effect.Effect<S, StateNotFound | ReadError> {
-    this.#load ??= Effect.flatMap(this.internals.register.read, (current) =>
+    this.#load ??= read(this.internals.register, (current) =>
       Option.isSome(current) ? Exit.succeed(current.value.state) : this.#missing()
     )
     return this.#load

@@ -31,6 +31,14 @@ export interface Register {
   /** The current entry. */
   readonly read: Effect.Effect<Option.Option<Entry>, ReadError>
   /**
+   * As `read`, begun by the call itself, for storage that is done sooner than the effects around it would be. Calls `answer`
+   * once with what came of it, before it returns or later. What comes back takes the read away: then nobody is told. Where it
+   * did not begin, having done nothing, it answers `undefined`, and `read` is used instead.
+   */
+  readonly beginRead?:
+    | ((answer: (found: Effect.Effect<Option.Option<Entry>, ReadError>) => void) => (() => void) | undefined)
+    | undefined
+  /**
    * Stores the next entry in one atomic step, if the current revision is `expected` (`Revision.absent` when there is
    * none; `"any"` always fits), and answers its revision, which is above every one this key ever had. Succeeds only
    * when the entry is as durable as the agent claims.

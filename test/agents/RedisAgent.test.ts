@@ -407,6 +407,36 @@ it.live("loads that start together share commands, and each is answered for itse
   })
 )
 
+it.live("each save has the revision after the one before it, whatever that ends with, alone and with others", () =>
+  Effect.gen(function* () {
+    const family = yield* on(yield* openDriver())(RedisAgent.family({ name: newName(), schema: Schema.Number }))
+    const revisionsOf = (keys: ReadonlyArray<string>) =>
+      Effect.forEach(keys, (key) => Effect.map(family.at(key).current, Option.getOrThrow), { concurrency: "unbounded" })
+    for (const keys of [["a"], ["b", "c"]]) {
+      yield* Effect.forEach(keys, (key) => family.at(key).save(0))
+      const first = yield* revisionsOf(keys)
+      for (let n = 1; n <= 21; n++) {
+        const saved = yield* Effect.forEach(
+          keys,
+          (key, i) => family.at(key).compareAndSave(n, Revision.make((first[i]?.revision ?? 0) + n - 1)),
+          { concurrency: "unbounded" }
+        )
+        expect(saved).toEqual(first.map(({ revision }) => revision + n))
+      }
+      const stale = yield* Effect.forEach(
+        keys,
+        (key) => Effect.flip(family.at(key).compareAndSave(0, Revision.make(5))),
+        {
+          concurrency: "unbounded"
+        }
+      )
+      expect(stale).toMatchObject(
+        first.map(({ revision }) => ({ _tag: "RevisionConflict", expected: 5, actual: revision + 21 }))
+      )
+    }
+  })
+)
+
 it.live("a load that is interrupted before it was sent does not disturb those beside it", () =>
   Effect.gen(function* () {
     const family = yield* on(yield* openDriver())(RedisAgent.family({ name: newName(), schema: Schema.Number }))

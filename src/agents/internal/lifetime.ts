@@ -47,6 +47,12 @@ class Guarded<in out S> implements StateRegister<S> {
     return this.#read
   }
 
+  get beginRead(): StateRegister<S>["beginRead"] {
+    const register = this.#register
+    if (register.beginRead === undefined) return undefined
+    return (answer) => (this.#lifetime.isClosed() ? undefined : register.beginRead?.(answer))
+  }
+
   get remove() {
     return this.#open(() => this.#register.remove)
   }

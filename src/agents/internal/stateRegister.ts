@@ -91,9 +91,14 @@ const corrupt = (where: Where, revision: Revision.Revision, error: CodecError): 
 /** What a write comes to. */
 export type Saving = Effect.Effect<Revision.Revision, CompareError>
 
+/** What was found of a state. */
+export type Found<S> = Effect.Effect<Option.Option<Revision.Revisioned<S>>, ReadError>
+
 /** The storage of one state, in states rather than bytes: what combinators wrap. */
 export interface StateRegister<in out S> {
-  readonly read: Effect.Effect<Option.Option<Revision.Revisioned<S>>, ReadError>
+  readonly read: Found<S>
+  /** As in `Register`. */
+  readonly beginRead?: ((answer: (found: Found<S>) => void) => (() => void) | undefined) | undefined
   readonly write: (next: Draft<S>, expected: Revision.Expected) => Effect.Effect<Revision.Revision, CompareError>
   /** As in `Register`. */
   readonly begin?:
@@ -116,6 +121,20 @@ export interface StateRegister<in out S> {
 export interface Entries {
   readonly read: Effect.Effect<Option.Option<Entry>, ReadError>
   readonly history: (options: Revision.HistoryOptions) => Stream.Stream<Entry, ReadError>
+}
+
+/** Reads, at once where the register can, and makes of it what `use` says. */
+export const read = <S, A, E>(
+  register: StateRegister<S>,
+  use: (current: Option.Option<Revision.Revisioned<S>>) => Effect.Effect<A, E>
+): Effect.Effect<A, E | ReadError> => {
+  const { beginRead } = register
+  if (beginRead === undefined) return Effect.flatMap(register.read, use)
+  return Effect.callback((resume) => {
+    const stop = beginRead((found) => resume(Effect.flatMapEager(found, use)))
+    if (stop !== undefined) return Effect.sync(stop)
+    return resume(Effect.flatMap(register.read, use))
+  })
 }
 
 /** Writes, at once where the register can. */
@@ -188,6 +207,12 @@ class Decoded<in out S> implements StateRegister<S> {
 
   get read(): StateRegister<S>["read"] {
     return Effect.flatMap(this.#register.read, (entry) => this.#decodeOption(entry))
+  }
+
+  get beginRead(): StateRegister<S>["beginRead"] {
+    const register = this.#register
+    if (register.beginRead === undefined) return undefined
+    return (answer) => register.beginRead?.((entry) => answer(this.#decoded(entry)))
   }
 
   write(next: Draft<S>, expected: Revision.Expected): Saving {
@@ -269,6 +294,15 @@ class Decoded<in out S> implements StateRegister<S> {
       onSuccess: (state) => Option.some({ state, revision, savedAt }),
       onFailure: (error) => corrupt(this.#where, revision, error)
     })
+  }
+
+  // Outside of a fiber, what a codec throws would reach the storage.
+  #decoded(entry: Register["read"]): Found<S> {
+    try {
+      return Effect.flatMapEager(entry, (entry) => this.#decodeOption(entry))
+    } catch (defect) {
+      return Exit.die(defect)
+    }
   }
 
   #told(entry: NewEntry, saving: Saving): Saving {

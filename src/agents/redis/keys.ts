@@ -5,6 +5,8 @@
 
 /** The keys of one state. */
 export interface Keys {
+  /** What the state is called in its collection. */
+  readonly key: string
   /** The current state; also the channel that tells of its commits. */
   readonly state: string
   readonly history: string
@@ -31,7 +33,7 @@ export class Naming {
 
   of(key: string): Keys {
     const state = this.state(key)
-    return { state, history: `${state}:history`, removed: `${state}:removed` }
+    return { key, state, history: `${state}:history`, removed: `${state}:removed` }
   }
 
   state(key: string): string {

@@ -69,6 +69,8 @@ export class Puts {
 }
 
 const answer = (group: ReadonlyArray<Put>, reply: Exit.Exit<Reply, Failure>): void => {
-  for (const [i, { answer }] of group.entries())
-    answer(Exit.map(reply, (replies) => (Array.isArray(replies) ? (replies[i] ?? null) : null)))
+  group.forEach(({ answer }, i) => {
+    if (Exit.isFailure(reply)) answer(reply)
+    else answer(Exit.succeed(Array.isArray(reply.value) ? (reply.value[i] ?? null) : null))
+  })
 }

@@ -1,4 +1,4 @@
-import { Effect, Exit, Function, Predicate, type Scope } from "effect"
+import { Cause, Effect, Exit, Predicate, type Scope } from "effect"
 import type { Payload } from "../../schema/Codec.ts"
 import type { Conflict, Current, Failure } from "../internal/backend.ts"
 import type { Notice, Rows } from "../internal/follower.ts"
@@ -6,7 +6,7 @@ import type { Entry, NewEntry } from "../Register.ts"
 import type { Expected } from "../Revision.ts"
 import { kindOf, parse, type Stored } from "./entry.ts"
 import { increment } from "./incrementScript.ts"
-import { Naming } from "./keys.ts"
+import { type Keys, Naming } from "./keys.ts"
 import { nextOperation } from "./operation.ts"
 import { Puts } from "./puts.ts"
 import type { Reply, Script, Server } from "./Server.ts"
@@ -38,6 +38,8 @@ export interface Incremented {
 /** A state that was looked for. */
 export type Found = Effect.Effect<Stored | undefined, Failure>
 
+type FoundNow = Exit.Exit<Stored | undefined, Failure>
+
 /** The states of one collection as the server has them. */
 export class RedisRows implements Rows {
   readonly naming: Naming
@@ -63,21 +65,29 @@ export class RedisRows implements Rows {
   // -------------------------------------------------------------------------------------------------------------------
   // Reading
 
-  /** The current state, which lives on where it does so by being read. `told` is asked what to make of it, when it comes. */
-  read<A, E>(key: string, told: (found: Found) => Effect.Effect<A, E>): Effect.Effect<A, E> {
+  /** The current state, which lives on where it does so by being read. */
+  read(keys: Keys): Found {
+    return Effect.callback((resume) => {
+      const stop = this.beginRead(keys, resume)
+      if (stop !== undefined) return Effect.sync(stop)
+      const reply = this.#run("read", Scripts.touch, keys.key, [Math.ceil(this.#options.expiry.millis)])
+      return resume(Effect.flatMap(reply, (reply) => stored(keys.key, reply)))
+    })
+  }
+
+  /** The same for who calls; `undefined` where it takes a script. What comes back takes the read away. */
+  beginRead({ key, state }: Keys, answer: (found: FoundNow) => void): (() => void) | undefined {
     const { expiry, retention } = this.#options
-    if (this.#isReadByGet) return this.look(key, told)
-    const name = this.naming.state(key)
-    const millis = Math.ceil(expiry.millis)
-    return retention.count === 1
-      ? this.#get(key, told, (answer) => this.#server.begin("read", "getex", [name, "PX", millis], answer))
-      : told(Effect.flatMap(this.#run("read", Scripts.touch, key, [millis]), (reply) => stored(key, reply)))
+    const told = (reply: Exit.Exit<Reply, Failure>) => answer(found(key, reply))
+    if (this.#isReadByGet) return this.#server.get(state, told)
+    if (retention.count !== 1) return undefined
+    return this.#server.begin("read", "getex", [state, "PX", Math.ceil(expiry.millis)], told)
   }
 
   /** The same for those who only look on. */
-  look<A, E>(key: string, told: (found: Found) => Effect.Effect<A, E>): Effect.Effect<A, E> {
+  look(key: string): Found {
     const name = this.naming.state(key)
-    return this.#get(key, told, (answer) => this.#server.get(name, answer))
+    return Effect.callback((resume) => Effect.sync(this.#server.get(name, (reply) => resume(found(key, reply)))))
   }
 
   /** In milliseconds; not above 0 when there is no state, or none that expires. */
@@ -98,7 +108,7 @@ export class RedisRows implements Rows {
               return Effect.flatMapEager(Effect.mapErrorEager(reply, ofType(key)), (reply) => stored(key, reply))
             })
         )
-      : Effect.forEach(keys, (key) => this.read(key, Function.identity), { concurrency: "unbounded" })
+      : Effect.forEach(keys, (key) => this.read(this.naming.of(key)), { concurrency: "unbounded" })
     return Effect.map(found, (states) => byKey(keys, states))
   }
 
@@ -131,15 +141,15 @@ export class RedisRows implements Rows {
   // -------------------------------------------------------------------------------------------------------------------
   // Writing
 
-  write(key: string, next: NewEntry, expected: Expected): Effect.Effect<number, Failure | Conflict> {
+  write(keys: Keys, next: NewEntry, expected: Expected): Effect.Effect<number, Failure | Conflict> {
     return Effect.flatten(
-      Effect.callback((resume) => this.begin(key, next, expected, (written) => resume(Exit.succeed(written))))
+      Effect.callback((resume) => this.begin(keys, next, expected, (written) => resume(Exit.succeed(written))))
     )
   }
 
   /** The same for who calls. Nothing interrupts it. */
   begin(
-    key: string,
+    { history, key, removed, state: current }: Keys,
     { savedAt, state }: NewEntry,
     expected: Expected,
     answer: (written: Effect.Effect<number, Failure | Conflict>) => void
@@ -147,15 +157,9 @@ export class RedisRows implements Rows {
     const operation = nextOperation()
     const end = `${savedAt} ${operation} ${kindOf(state)}`
     const args = Scripts.commitArguments({ expected, end, payload: bytesOf(state) })
-    const { history, removed, state: current } = this.naming.of(key)
     const told = (reply: Effect.Effect<Reply, Failure>) => {
       const found = this.#settled(Effect.mapErrorEager(reply, ofType(key)), () => this.#written(key, operation))
-      answer(
-        Effect.flatMapEager(found, (reply): Effect.Effect<number, Failure | Conflict> => {
-          if (typeof reply !== "number") return Exit.fail(notOurs(key))
-          return reply < 0 ? Exit.fail({ _tag: "Conflict", actual: -reply - 1 }) : Exit.succeed(reply)
-        })
-      )
+      answer(Effect.flatMapEager(found, (reply) => revisionIn(key, reply)))
     }
     if (this.#isPlain) this.#puts.begin({ keys: [current, removed], args, size: state.length, answer: told })
     else {
@@ -255,7 +259,7 @@ export class RedisRows implements Rows {
         (key) =>
           Effect.map(
             // Whoever wrote the state decided whether it expires.
-            Effect.all([this.look(key, Function.identity), this.timeToLive(key)], { concurrency: "unbounded" }),
+            Effect.all([this.look(key), this.timeToLive(key)], { concurrency: "unbounded" }),
             ([state, millis]) => {
               this.#wake(key, millis)
               return state
@@ -306,21 +310,6 @@ export class RedisRows implements Rows {
     this.#alarms.set(key, alarm)
   }
 
-  // One step of the fiber that waits, since loads are what there is most of.
-  #get<A, E>(
-    key: string,
-    told: (found: Found) => Effect.Effect<A, E>,
-    begin: (answer: (reply: Exit.Exit<Reply, Failure>) => void) => () => void
-  ): Effect.Effect<A, E> {
-    return Effect.callback((resume) =>
-      Effect.sync(
-        begin((reply) =>
-          resume(told(Effect.flatMapEager(Effect.mapErrorEager(reply, ofType(key)), (reply) => stored(key, reply))))
-        )
-      )
-    )
-  }
-
   #run(
     kind: "read" | "write",
     script: Script,
@@ -367,6 +356,14 @@ const stored = (key: string, reply: Reply): Exit.Exit<Stored | undefined, Failur
   if (reply === null) return Exit.succeed(undefined)
   const found = Buffer.isBuffer(reply) ? parse(reply) : undefined
   return found === undefined ? Exit.fail(notOurs(key)) : Exit.succeed(found)
+}
+
+const found = (key: string, reply: Exit.Exit<Reply, Failure>): FoundNow =>
+  Exit.isSuccess(reply) ? stored(key, reply.value) : Exit.failCause(Cause.map(reply.cause, ofType(key)))
+
+const revisionIn = (key: string, reply: Reply): Exit.Exit<number, Failure | Conflict> => {
+  if (typeof reply !== "number") return Exit.fail(notOurs(key))
+  return reply < 0 ? Exit.fail({ _tag: "Conflict", actual: -reply - 1 }) : Exit.succeed(reply)
 }
 
 const number = (key: string, reply: Reply): Exit.Exit<number, Failure> =>

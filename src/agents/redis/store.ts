@@ -10,6 +10,7 @@ import { onlyCurrent, type Saving, type Where } from "../internal/stateRegister.
 import type { Entry, Listener, Listening, NewEntry, Register, Store } from "../Register.ts"
 import * as Revision from "../Revision.ts"
 import { AgentClosed, type CompareError, type ReadError, type WriteError } from "../StateError.ts"
+import type { Keys } from "./keys.ts"
 import type { Found, Increment, Incremented } from "./rows.ts"
 import { RedisRows } from "./rows.ts"
 import type { Cursor, Server } from "./Server.ts"
@@ -110,7 +111,8 @@ export class RedisStore implements Store {
           const entry = entries[i]
           if (entry === undefined) return
           const [key, next] = entry
-          if (!this.begin(key, next, "any", answer)) answer(this.write(key, next, "any"))
+          const keys = this.rows.naming.of(key)
+          if (!this.begin(keys, next, "any", answer)) answer(this.write(keys, next, "any"))
         }),
         (written) => all(written, (one) => Effect.catchTag(one, "RevisionConflict", Effect.die))
       )
@@ -131,17 +133,36 @@ export class RedisStore implements Store {
       }
     )
 
-  write(key: string, next: NewEntry, expected: Revision.Expected): Effect.Effect<Revision.Revision, CompareError> {
+  read(keys: Keys): Effect.Effect<Option.Option<Entry>, ReadError> {
+    return this.open(this.options.where(keys.key), () => this.toEntry(keys.key, this.rows.read(keys)))
+  }
+
+  /** As in `Register`. */
+  beginRead(keys: Keys, answer: (found: Effect.Effect<Option.Option<Entry>, ReadError>) => void) {
+    if (this.#lifetime.isClosed()) return undefined
+    return this.rows.beginRead(keys, (found) => answer(this.toEntry(keys.key, found)))
+  }
+
+  toEntry(key: string, found: Found): Effect.Effect<Option.Option<Entry>, ReadError> {
+    return Effect.mapBothEager(found, {
+      onFailure: (failure) => readError(this.options.where(key), "read")(failure),
+      onSuccess: Option.fromUndefinedOr
+    })
+  }
+
+  write(keys: Keys, next: NewEntry, expected: Revision.Expected): Effect.Effect<Revision.Revision, CompareError> {
+    const { key } = keys
     return this.#writing(this.options.where(key), key, () =>
-      this.#saved(key, next, expected, this.rows.write(key, next, expected))
+      this.#saved(key, next, expected, this.rows.write(keys, next, expected))
     )
   }
 
   /** The same for who calls; answers whether it began. */
-  begin(key: string, next: NewEntry, expected: Revision.Expected, answer: (saving: Saving) => void): boolean {
+  begin(keys: Keys, next: NewEntry, expected: Revision.Expected, answer: (saving: Saving) => void): boolean {
+    const { key } = keys
     // The writes of a followed key are counted before they begin.
     if (this.#lifetime.isClosed() || this.collection.follower.follows(key)) return false
-    this.rows.begin(key, next, expected, (written) => answer(this.#saved(key, next, expected, written)))
+    this.rows.begin(keys, next, expected, (written) => answer(this.#saved(key, next, expected, written)))
     return true
   }
 
@@ -153,7 +174,7 @@ export class RedisStore implements Store {
         onFailure: (failure) => Exit.fail(writeError(where, "delete")(failure)),
         onSuccess: (number) => {
           const revision = Revision.make(number)
-          return number === 0 ? Exit.succeed(revision) : this.#told(key, Revision.deleted(revision), revision)
+          return number === 0 ? Exit.succeed(revision) : this.#told(key, () => Revision.deleted(revision), revision)
         }
       })
     )
@@ -178,8 +199,9 @@ export class RedisStore implements Store {
           onFailure: (failure) => Exit.fail(writeError(where, "increment")(failure)),
           onSuccess: (done): Effect.Effect<Incremented | undefined> => {
             if (done?.state === undefined) return Exit.succeed(done)
+            const { state } = done
             const revision = Revision.make(done.revision)
-            return this.#told(key, Revision.saved({ state: done.state, savedAt, revision }), done)
+            return this.#told(key, () => Revision.saved({ state, savedAt, revision }), done)
           }
         })
       )
@@ -206,7 +228,7 @@ export class RedisStore implements Store {
     const failed = Effect.mapErrorEager(written, (failure) => compareError(this.options.where(key), expected)(failure))
     return Effect.flatMapEager(failed, (number) => {
       const revision = Revision.make(number)
-      return this.#told(key, Revision.saved({ state, savedAt, revision }), revision)
+      return this.#told(key, () => Revision.saved({ state, savedAt, revision }), revision)
     })
   }
 
@@ -215,9 +237,9 @@ export class RedisStore implements Store {
     return this.open(where, () => (follower.follows(key) ? follower.writing([key], write()) : write()))
   }
 
-  #told<A>(key: string, change: Revision.Change<Payload>, answer: A): Effect.Effect<A> {
+  #told<A>(key: string, change: () => Revision.Change<Payload>, answer: A): Effect.Effect<A> {
     const { follower } = this.collection
-    return follower.follows(key) ? Effect.as(follower.committed(key, change), answer) : Exit.succeed(answer)
+    return follower.follows(key) ? Effect.as(follower.committed(key, change()), answer) : Exit.succeed(answer)
   }
 }
 
@@ -234,11 +256,11 @@ const all = <A, B, E>(items: ReadonlyArray<A>, run: (item: A) => Effect.Effect<B
 // Members on a prototype: the register of a key is made for each use of the key.
 class RedisRegister implements Register {
   readonly #store: RedisStore
-  readonly #key: string
+  readonly #keys: Keys
 
   constructor(store: RedisStore, key: string) {
     this.#store = store
-    this.#key = key
+    this.#keys = store.rows.naming.of(key)
   }
 
   get place(): object {
@@ -246,21 +268,23 @@ class RedisRegister implements Register {
   }
 
   get read(): Effect.Effect<Option.Option<Entry>, ReadError> {
-    // Made beforehand, since an agent is kept for its loads.
-    const found = this.#store.rows.read(this.#key, (found) => this.#told(found))
-    return this.#store.open(this.#where, () => found)
+    return this.#store.read(this.#keys)
+  }
+
+  beginRead(answer: (found: Effect.Effect<Option.Option<Entry>, ReadError>) => void): (() => void) | undefined {
+    return this.#store.beginRead(this.#keys, answer)
   }
 
   write(next: NewEntry, expected: Revision.Expected): Effect.Effect<Revision.Revision, CompareError> {
-    return this.#store.write(this.#key, next, expected)
+    return this.#store.write(this.#keys, next, expected)
   }
 
   begin(next: NewEntry, expected: Revision.Expected, answer: (saving: Saving) => void): boolean {
-    return this.#store.begin(this.#key, next, expected, answer)
+    return this.#store.begin(this.#keys, next, expected, answer)
   }
 
   get remove(): Effect.Effect<Option.Option<Revision.Revision>, WriteError> {
-    return Effect.map(this.#store.remove(this.#key), (revision) =>
+    return Effect.map(this.#store.remove(this.#keys.key), (revision) =>
       revision === 0 ? Option.none() : Option.some(revision)
     )
   }
@@ -283,7 +307,7 @@ class RedisRegister implements Register {
       return this.#reading(() =>
         Effect.gen({ self: this }, function* () {
           const now = yield* Clock.currentTimeMillis
-          const { current, past } = yield* this.#store.rows.page(this.#key, position.before, wanted)
+          const { current, past } = yield* this.#store.rows.page(this.#keys.key, position.before, wanted)
           if (current === undefined) return [[], Option.none()] as const
           const kept = past.filter(
             ({ revision, savedAt }) =>
@@ -312,7 +336,7 @@ class RedisRegister implements Register {
 
   asOf(time: number): Effect.Effect<Option.Option<Entry>, ReadError> {
     return Effect.flatMap(
-      this.#reading(() => this.#store.rows.revisionAt(this.#key, time)),
+      this.#reading(() => this.#store.rows.revisionAt(this.#keys.key, time)),
       (revision) => (revision === 0 ? Exit.succeed(Option.none()) : this.at(Revision.make(revision)))
     )
   }
@@ -321,18 +345,18 @@ class RedisRegister implements Register {
     const store = this.#store
     const where = this.#where
     const followed = store.open(where, () =>
-      Effect.mapError(store.collection.follower.follow(this.#key), readError(where, "follow"))
+      Effect.mapError(store.collection.follower.follow(this.#keys.key), readError(where, "follow"))
     )
     // Looking on is no use that would let a state live on.
-    const current = store.open(where, () => store.rows.look(this.#key, (found) => this.#told(found)))
-    return Stream.unwrap(Effect.as(followed, store.hub.changes(this.#key, current)))
+    const current = store.open(where, () => store.toEntry(this.#keys.key, store.rows.look(this.#keys.key)))
+    return Stream.unwrap(Effect.as(followed, store.hub.changes(this.#keys.key, current)))
   }
 
   listen(listener: Listener): Effect.Effect<Listening, ReadError> {
     const { collection, hub, options } = this.#store
     // In the audience first: what is found from then on is heard.
-    const listening = collection.follower.listen(this.#key, hub.listen(this.#key, listener))
-    return Effect.mapErrorEager(listening, (failure) => readError(options.where(this.#key), "follow")(failure))
+    const listening = collection.follower.listen(this.#keys.key, hub.listen(this.#keys.key, listener))
+    return Effect.mapErrorEager(listening, (failure) => readError(options.where(this.#keys.key), "follow")(failure))
   }
 
   #reading<A>(read: () => Effect.Effect<A, Failure>): Effect.Effect<A, ReadError> {
@@ -340,13 +364,6 @@ class RedisRegister implements Register {
   }
 
   get #where(): Where {
-    return this.#store.options.where(this.#key)
-  }
-
-  #told(found: Found): Effect.Effect<Option.Option<Entry>, ReadError> {
-    return Effect.mapBothEager(found, {
-      onFailure: (failure) => readError(this.#where, "read")(failure),
-      onSuccess: Option.fromUndefinedOr
-    })
+    return this.#store.options.where(this.#keys.key)
   }
 }

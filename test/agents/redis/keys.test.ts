@@ -1,6 +1,8 @@
 import { expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { Naming } from "../../../src/agents/redis/keys.ts"
+import { type Keys, Naming } from "../../../src/agents/redis/keys.ts"
+
+const namesOf = ({ history, removed, state }: Keys): ReadonlyArray<string> => [state, history, removed]
 
 const wellFormed = (text: string): string => text.toWellFormed()
 
@@ -11,7 +13,7 @@ it.prop(
     const [a = "", b = "", c = "", d = ""] = texts.map(wellFormed)
     expect(new Naming("dgents", a).state(b) === new Naming("dgents", c).state(d)).toBe(a === c && b === d)
     const keys = new Naming(a, b).of(c)
-    expect(new Set([keys.state, keys.history, keys.removed]).size).toBe(3)
+    expect(new Set(namesOf(keys)).size).toBe(3)
     expect(new Naming(a, b).keyOf(keys.state)).toBe(c)
   }
 )
@@ -27,13 +29,13 @@ it("what could be taken for the name of another state or collection is not", () 
     ["a%", "2fb"],
     ["", "a/b"]
   ] as const
-  const keys = names.flatMap(([collection, key]) => Object.values(new Naming("p", collection).of(key)))
+  const keys = names.flatMap(([collection, key]) => namesOf(new Naming("p", collection).of(key)))
   expect(new Set(keys).size).toBe(names.length * 3)
 })
 
 it("all keys of one state have the same part in braces, which alone decides the slot", () => {
   for (const key of ["", "a", "}", "{}", "a}b{c"]) {
-    const tags = Object.values(new Naming("p{}", "c}").of(key)).map((name) => /\{([^}]*)\}/.exec(name)?.[1])
+    const tags = namesOf(new Naming("p{}", "c}").of(key)).map((name) => /\{([^}]*)\}/.exec(name)?.[1])
     expect(new Set(tags).size).toBe(1)
     expect(tags[0]).not.toBe("")
   }
