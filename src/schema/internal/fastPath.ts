@@ -2,6 +2,7 @@ import { Schema, SchemaAST, SchemaParser } from "effect"
 import * as Jit from "./jit.ts"
 import { type KeepsAll, keepsAll } from "./keepsAll.ts"
 import { plainCodec } from "./plainCodec.ts"
+import { isStoredAsIs } from "./storedAsIs.ts"
 
 /**
  * Parses usual values at about the cost of a compiled type check. `undefined` means "not usual" and says nothing about
@@ -24,7 +25,10 @@ export const make = (codec: Schema.Constraint, type: Schema.Constraint): FastPat
   const is = SchemaParser.is(checked)
   return {
     encode: attempt(SchemaParser.encodeUnknownSync(plain), keepsAll(ast, "encode")),
-    decode: attempt(SchemaParser.decodeUnknownSync(plain), keepsAll(ast, "decode")),
+    // What was parsed belongs to nobody else: where a state is its tree it need not be copied.
+    decode: isStoredAsIs(ast)
+      ? accept(SchemaParser.is(plain), keepsAll(ast, "decode"))
+      : attempt(SchemaParser.decodeUnknownSync(plain), keepsAll(ast, "decode")),
     validate: (state) => {
       try {
         return whole !== undefined && is(state) && whole(state, state)
@@ -40,6 +44,15 @@ const attempt = (parse: (input: unknown) => unknown, whole: KeepsAll | undefined
   try {
     const output = parse(input)
     return whole(input, output) ? output : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const accept = (is: (input: unknown) => boolean, whole: KeepsAll | undefined) => (input: unknown) => {
+  if (whole === undefined) return undefined
+  try {
+    return is(input) && whole(input, input) ? input : undefined
   } catch {
     return undefined
   }

@@ -1,6 +1,7 @@
 import type { SchemaAST } from "effect"
 import { literalOf } from "./ambiguity.ts"
 import { isPlain } from "./foreign.ts"
+import { structCheck } from "./generated.ts"
 import { storable } from "./storable.ts"
 
 /** Which way a value was parsed: a state to a JSON tree, a tree to a state, or a state checked as it is. */
@@ -185,12 +186,22 @@ class Compiler {
     }))
     // A struct without fields takes anything at all.
     if (fields.length === 0 || node.propertySignatures.some(({ name }) => typeof name === "symbol")) throw undecided
+    // A number that is not transformed is the same on both sides, and is looked at on the way.
+    const isOwnNumber = ({ check, isSame }: (typeof fields)[number]) => check === plainNumber && isSame
+    const nested = fields.filter((field) => field.check !== always && !isOwnNumber(field))
+    const isOurs = this.#isOurs
+    const generated = structCheck(
+      fields.map((field) => ({
+        name: field.name,
+        isNumber: isOwnNumber(field),
+        check: nested.includes(field) ? field.check : undefined
+      })),
+      { isOurs, isPlainNumber }
+    )
+    if (generated !== undefined) return generated
     const names = fields.map((field) => field.name)
     const known = new Set(names)
-    // A number that is not transformed is the same on both sides, and is looked at on the way.
-    const numbers = fields.some(({ check, isSame }) => check === plainNumber && isSame)
-    const nested = fields.filter(({ check, isSame }) => check !== always && !(check === plainNumber && isSame))
-    const isOurs = this.#isOurs
+    const numbers = fields.some(isOwnNumber)
     return (input, output) => {
       if (!isObject(input) || !isObject(output)) return true
       let next = 0
