@@ -3,7 +3,7 @@ import { inspect } from "node:util"
 import { expect, it } from "@effect/vitest"
 import { IoredisDriver } from "dgents/redis"
 import { Effect, Logger, Redacted } from "effect"
-import { openDriver, url } from "./driver.ts"
+import { url } from "./driver.ts"
 import * as Server from "./server.ts"
 
 const secret = "hunter2-is-not-to-be-seen"
@@ -212,13 +212,39 @@ const answering = (answer: (socket: Socket) => void) =>
     }
   )
 
-it.live("waitForAof is refused by a server that knows no WAITAOF", () =>
+it.live("waitForAof acknowledges what is on the disks that it names; a server that knows no WAITAOF is refused", () =>
   Effect.gen(function* () {
-    const { server } = yield* openDriver()
-    const [major = 0, minor = 0] = server.version
-    const opened = Effect.scoped(openDriver({ waitForAof: { local: 1 } }))
-    if (major > 7 || (major === 7 && minor >= 2)) yield* opened
-    else expect((yield* Effect.flip(opened)).reason).toMatch(/7\.2 or later/)
+    const server = yield* Server.start({ persistence: "everysec" })
+    const { url } = server
+    const open = (waitForAof: IoredisDriver.Options["waitForAof"]) => IoredisDriver.make({ url, waitForAof })
+    const driver = yield* IoredisDriver.make({ url })
+    const [major = 0, minor = 0] = driver.server.version
+    if (major < 7 || (major === 7 && minor < 2)) {
+      const refused = yield* Effect.flip(Effect.scoped(open({ local: 1 })))
+      expect(refused.reason).toMatch(/7\.2 or later/)
+      return
+    }
+    const synced = yield* open({ local: 1 })
+    expect(synced.claims.durability).toBe("power")
+    const calls = Effect.map(admin(server, "INFO", "commandstats"), (stats) =>
+      Number(/cmdstat_waitaof:calls=(\d+)/.exec(String(stats))?.[1] ?? 0)
+    )
+    const save = (key: number) => synced.server.command("write", "set", [`key-${key}`, key])
+    yield* Effect.forEach(
+      Array.from({ length: 64 }, (_, n) => n),
+      save,
+      { concurrency: "unbounded" }
+    )
+    // Many for the price of one.
+    expect(yield* calls).toBeGreaterThan(0)
+    expect(yield* calls).toBeLessThanOrEqual(8)
+    const replicated = yield* open({ local: 1, replicas: 1, timeout: "100 millis" })
+    expect(yield* Effect.flip(replicated.server.command("write", "set", ["a", "1"]))).toMatchObject({
+      _tag: "Indeterminate",
+      reason: expect.stringContaining("0 of 1 replicas")
+    })
+    yield* admin(server, "CONFIG", "SET", "appendonly", "no")
+    expect(yield* Effect.flip(save(64))).toMatchObject({ _tag: "Indeterminate" })
   })
 )
 
