@@ -224,7 +224,7 @@ it.live("waitForAof acknowledges what is on the disks that it names; a server th
       expect(refused.reason).toMatch(/7\.2 or later/)
       return
     }
-    const synced = yield* open({ local: 1 })
+    const synced = yield* open({ local: 1, timeout: "1 minute" })
     expect(synced.claims.durability).toBe("power")
     const calls = Effect.map(admin(server, "INFO", "commandstats"), (stats) =>
       Number(/cmdstat_waitaof:calls=(\d+)/.exec(String(stats))?.[1] ?? 0)
