@@ -32,6 +32,10 @@ const leaves: ReadonlyArray<Any> = [
   Schema.NumberFromString
 ]
 const names = ["a", "b", "toString", "__proto__"]
+// Checked in another way than a struct of a few fields.
+const manyFields = Object.fromEntries(
+  Array.from({ length: 16 }, (_, i) => [`f${i}`, Schema.optionalKey(Schema.Number)])
+)
 
 interface List {
   readonly v: unknown
@@ -53,8 +57,9 @@ const someSchema = (pick: (below: number) => number, depth: number): Any => {
   switch (depth === 0 ? 99 : pick(11)) {
     case 0:
     case 1:
-    case 2:
       return Schema.Struct(fields())
+    case 2:
+      return Schema.Struct({ ...fields(), ...(pick(2) === 0 ? manyFields : {}) })
     case 3:
       return Schema.Array(inner())
     case 4:
