@@ -58,47 +58,62 @@ export type ScoreRows = (
   count: number
 ) => void
 
+/** The dot products of four rows, wherever they lie: a row is a matrix and an offset. They go into `scores`, from `at` on. */
+export const dotFour = (
+  p: Float32Array,
+  a: number,
+  q: Float32Array,
+  b: number,
+  r: Float32Array,
+  c: number,
+  s: Float32Array,
+  d: number,
+  query: Float32Array,
+  scores: Float64Array,
+  at: number
+): void => {
+  const n = query.length
+  let a0 = 0
+  let a1 = 0
+  let b0 = 0
+  let b1 = 0
+  let c0 = 0
+  let c1 = 0
+  let d0 = 0
+  let d1 = 0
+  let i = 0
+  for (; i + 1 < n; i += 2) {
+    const x = query[i] as number
+    const y = query[i + 1] as number
+    a0 += (p[a + i] as number) * x
+    a1 += (p[a + i + 1] as number) * y
+    b0 += (q[b + i] as number) * x
+    b1 += (q[b + i + 1] as number) * y
+    c0 += (r[c + i] as number) * x
+    c1 += (r[c + i + 1] as number) * y
+    d0 += (s[d + i] as number) * x
+    d1 += (s[d + i + 1] as number) * y
+  }
+  if (i < n) {
+    const x = query[i] as number
+    a0 += (p[a + i] as number) * x
+    b0 += (q[b + i] as number) * x
+    c0 += (r[c + i] as number) * x
+    d0 += (s[d + i] as number) * x
+  }
+  scores[at] = a0 + a1
+  scores[at + 1] = b0 + b1
+  scores[at + 2] = c0 + c1
+  scores[at + 3] = d0 + d1
+}
+
 /** Dot products. */
 export const dotRows: ScoreRows = (matrix, offset, query, scores, count) => {
   const n = query.length
   let row = 0
   for (; row + 3 < count; row += 4) {
     const a = offset + row * n
-    const b = a + n
-    const c = b + n
-    const d = c + n
-    let a0 = 0
-    let a1 = 0
-    let b0 = 0
-    let b1 = 0
-    let c0 = 0
-    let c1 = 0
-    let d0 = 0
-    let d1 = 0
-    let i = 0
-    for (; i + 1 < n; i += 2) {
-      const x = query[i] as number
-      const y = query[i + 1] as number
-      a0 += (matrix[a + i] as number) * x
-      a1 += (matrix[a + i + 1] as number) * y
-      b0 += (matrix[b + i] as number) * x
-      b1 += (matrix[b + i + 1] as number) * y
-      c0 += (matrix[c + i] as number) * x
-      c1 += (matrix[c + i + 1] as number) * y
-      d0 += (matrix[d + i] as number) * x
-      d1 += (matrix[d + i + 1] as number) * y
-    }
-    if (i < n) {
-      const x = query[i] as number
-      a0 += (matrix[a + i] as number) * x
-      b0 += (matrix[b + i] as number) * x
-      c0 += (matrix[c + i] as number) * x
-      d0 += (matrix[d + i] as number) * x
-    }
-    scores[row] = a0 + a1
-    scores[row + 1] = b0 + b1
-    scores[row + 2] = c0 + c1
-    scores[row + 3] = d0 + d1
+    dotFour(matrix, a, matrix, a + n, matrix, a + 2 * n, matrix, a + 3 * n, query, scores, row)
   }
   for (; row < count; row++) scores[row] = dot(matrix, offset + row * n, query)
 }
@@ -106,17 +121,25 @@ export const dotRows: ScoreRows = (matrix, offset, query, scores, count) => {
 /** Dot products of unit vectors: rounding to 32 bits takes some of them past 1 in the seventh digit. */
 export const cosineRows: ScoreRows = (matrix, offset, query, scores, count) => {
   dotRows(matrix, offset, query, scores, count)
+  clamp(scores, count)
+}
+
+/** Brings scores between -1 and 1. */
+export const clamp = (scores: Float64Array, count: number): void => {
   for (let row = 0; row < count; row++) {
-    // Sound: `dotRows` wrote one for every row.
+    // Sound: there is one for every row.
     const score = scores[row] as number
     if (score > 1) scores[row] = 1
     else if (score < -1) scores[row] = -1
   }
 }
 
-/** Minus the distances; 0 minus, so that the best score is 0 and not -0. */
+/** The score of a squared distance: minus the distance; 0 minus, so that the best score is 0 and not -0. */
+export const scoreOf = (squared: number): number => 0 - Math.sqrt(squared)
+
+/** Minus the distances. */
 export const euclideanRows: ScoreRows = (matrix, offset, query, scores, count) => {
   for (let row = 0; row < count; row++) {
-    scores[row] = 0 - Math.sqrt(difference(matrix, offset + row * query.length, query))
+    scores[row] = scoreOf(difference(matrix, offset + row * query.length, query))
   }
 }

@@ -165,7 +165,7 @@ it("labels that were taken out are given again, and none to two rows", () => {
     if (round % 3 === 0) labelled.sweep(64)
   }
   labelled.sweep(64)
-  expect(new Set(labelled.nearest(Float32Array.of(1, 1), 1000).rows)).toEqual(held)
+  expect(new Set(labelled.nearest(Float32Array.of(1, 1), 1000, 1000).rows)).toEqual(held)
   expect([...held].map((row) => labelled.labelOf(row)).every((label) => label >= 0)).toBe(true)
   expect([labelled.size, labelled.waste]).toEqual([held.size, labelled.nextLabel - held.size])
   expect(labelled.nextLabel).toBeLessThan(held.size + 20)

@@ -91,7 +91,7 @@ export const kindOf = (binding: Binding, options: Options, dimension: number, me
     settings: `${description}, nprobe ${nprobe}`,
     breadth: isGraph ? (options.efSearch ?? 64) : 1,
     // Codes are coarse; what they find has to be looked at again.
-    rescored: /PQ|RQ|LSQ|SQ4|LSH/.test(description) ? 10 : /SQ/.test(description) ? 4 : 1.2,
+    rescored: /PQ|RQ|LSQ|SQ4|LSH/.test(description) ? 10 : /SQ/.test(description) ? 4 : 1,
     // Each call looks at all there is, half a millisecond at 100 000, before it adds: many together, as far as the event loop can wait.
     batch: isGraph ? 20 : 64,
     trainedBy: isTrained ? 0 : (options.trainedBy ?? Math.max(64 * lists, learnsCodes ? 10_000 : 0)),
@@ -127,6 +127,8 @@ const probe = (binding: Binding, dimension: number, description: string, metric:
  */
 class FaissIndex implements NativeIndex {
   readonly #index: Index
+  /** What is asked for, as a list, which is what faiss-node takes. */
+  readonly #query: Array<number> = []
 
   constructor(index: Index) {
     this.#index = index
@@ -137,8 +139,10 @@ class FaissIndex implements NativeIndex {
   }
 
   search(query: Float32Array, count: number): ReadonlyArray<number> {
-    // Where there are fewer, -1 stands for none.
-    return this.#index.search(Array.from(query), count).labels
+    // By hand, since `Array.from` takes ten microseconds, which is a thirtieth of a search. -1 stands for none where there are fewer.
+    const numbers = this.#query
+    for (let i = 0; i < query.length; i++) numbers[i] = query[i] as number
+    return this.#index.search(numbers, count).labels
   }
 
   save(path: string): void {

@@ -20,7 +20,7 @@ import * as Filed from "./filed.ts"
 import type { Slot } from "./labelled.ts"
 import type { NativeKind } from "./NativeIndex.ts"
 import { Rows } from "./rows.ts"
-import { offer, Scorer, scan, scorers } from "./scan.ts"
+import { Scorer, scan, scorers } from "./scan.ts"
 import { type Reading, Upkeep } from "./upkeep.ts"
 
 /** What `make` takes. */
@@ -80,7 +80,7 @@ class Indexed implements IndexedEngine {
     this.#leastWaste = leastWaste
     this.#mostCandidates = mostCandidates ?? ((size) => Math.min(2048, size / 20))
     this.#rows = new Rows(dimension)
-    this.#scorer = new Scorer(this.#rows, this.#scoreRows)
+    this.#scorer = new Scorer(this.#rows, metric)
     this.#upkeep = new Upkeep(kind, this.#rows, this.#slots, { least: leastWaste })
     this.index = filed({
       ...Filed.made(kind, metric, dimension),
@@ -171,33 +171,32 @@ class Indexed implements IndexedEngine {
     // With a filter, enough to tell how many pass.
     let count = Math.max(rescored, this.#kind.breadth, accept === undefined ? 1 : 64)
     if (index === undefined || pending.size > mostPending) return undefined
-    const best = new TopK<Slot>(wanted, Number.NEGATIVE_INFINITY)
-    if (pending.size > 0) this.#scorer.offer([...pending], query, best, accept)
-    const late = best.ranked()
+    const late = pending.size === 0 ? [] : this.#late(pending, query, wanted, accept)
     while (count <= most) {
-      const nearest = this.#nearest(query, count)
+      // Without a filter those behind are not needed, and are asked for only to make the library look further.
+      const nearest = this.#nearest(query, count, accept === undefined ? rescored : count)
       if (nearest === undefined) return undefined
-      // Without a filter those behind are not needed, and were asked for only to make the library look further.
-      const rows = accept === undefined ? nearest.rows.slice(0, rescored) : nearest.rows
-      const top = new TopK<Slot>(wanted, Number.NEGATIVE_INFINITY)
-      for (const { entry, score } of late) top.push(entry, score)
-      let worst = Number.POSITIVE_INFINITY
-      let passed = 0
+      const { rows } = nearest
       const scores = this.#scorer.of(rows, query)
+      // The library gives them in an order that is nearly right already.
+      const found: Array<Match> = []
+      let worst = Number.POSITIVE_INFINITY
       for (let i = 0; i < rows.length; i++) {
         // The casts are sound: there is a score for each row, and a slot for each that the index knows.
         const score = scores[i] as number
+        const { id } = this.#byRow[rows[i] as number] as Slot
         if (score < worst) worst = score
-        if (accept === undefined && score < top.threshold) continue
-        if (offer(top, this.#byRow[rows[i] as number] as Slot, score, accept)) passed++
+        if (accept?.(id) !== false) found.push({ id, score })
       }
-      const ranked = top.ranked()
-      const last = ranked[wanted - 1]?.score
+      const passed = found.length
+      for (const match of late) found.push(match)
+      found.sort(byScore)
+      const last = found[wanted - 1]?.score
       // Equal scores rank by id, so all of them have to be there; and of those that a filter leaves, as many as without one.
       const isFull =
         last !== undefined && last > worst && (accept === undefined || passed >= Math.min(rescored, count / 2))
       if (isFull || (worst < minScore && rows.length > 0))
-        return ranked.filter(({ score }) => score >= minScore).map(toMatch)
+        return found.slice(0, wanted).filter(({ score }) => score >= minScore)
       if (nearest.isAll) return undefined
       const rate = accept === undefined ? 0.25 : Math.max(passed, 0.5) / Math.max(1, rows.length)
       count = Math.max(2 * count, Math.ceil((1.5 * rescored) / rate))
@@ -205,9 +204,16 @@ class Indexed implements IndexedEngine {
     return undefined
   }
 
-  #nearest(query: Float32Array, count: number) {
+  /** The best of what the library does not have yet. */
+  #late(pending: Iterable<Slot>, query: Float32Array, wanted: number, accept: Request["accept"]): ReadonlyArray<Match> {
+    const best = new TopK<Slot>(wanted, Number.NEGATIVE_INFINITY)
+    this.#scorer.offer([...pending], query, best, accept)
+    return best.ranked().map(toMatch)
+  }
+
+  #nearest(query: Float32Array, count: number, most: number) {
     try {
-      return this.#upkeep.index?.nearest(query, Math.ceil(count))
+      return this.#upkeep.index?.nearest(query, Math.ceil(count), most)
     } catch (cause) {
       this.#upkeep.fail(cause)
       return undefined
@@ -251,7 +257,7 @@ class Indexed implements IndexedEngine {
     this.#slots.clear()
     this.#byRow = []
     this.#rows = rows
-    this.#scorer = new Scorer(rows, this.#scoreRows)
+    this.#scorer = new Scorer(rows, this.#metric)
     this.#upkeep.stop()
     this.#upkeep = new Upkeep(this.#kind, rows, this.#slots, { reading, least: this.#leastWaste })
   }
@@ -296,5 +302,8 @@ class Indexed implements IndexedEngine {
     else into.set(vector, offset)
   }
 }
+
+// Best first; equal scores rank by id.
+const byScore = (a: Match, b: Match): number => b.score - a.score || (a.id < b.id ? -1 : 1)
 
 const toMatch = ({ entry, score }: { readonly entry: Slot; readonly score: number }): Match => ({ id: entry.id, score })

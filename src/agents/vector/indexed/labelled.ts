@@ -99,15 +99,21 @@ export class Labelled {
     this.#free.push(...labels)
   }
 
-  /** The nearest rows as the library sees it; whether there may be more if more are asked for. */
-  nearest(query: Float32Array, count: number): { readonly rows: ReadonlyArray<number>; readonly isAll: boolean } {
+  /**
+   * The nearest rows as the library sees it, `most` of the `count` that it is asked for; whether there may be more if more are asked for.
+   */
+  nearest(
+    query: Float32Array,
+    count: number,
+    most: number
+  ): { readonly rows: ReadonlyArray<number>; readonly isAll: boolean } {
     const held = this.#size + this.#gone.length
     const wanted = Math.min(held, count)
     if (wanted === 0) return { rows: [], isAll: true }
     const rows: Array<number> = []
     for (const label of this.native.search(query, wanted)) {
       const row = this.#rows[label] ?? -1
-      if (row >= 0) rows.push(row)
+      if (row >= 0 && rows.push(row) >= most) break
     }
     return { rows, isAll: wanted === held }
   }

@@ -1,7 +1,17 @@
 /** Comparing with every vector, in pieces, for the questions that an index of a library answers badly. */
 import { Effect } from "effect"
 import type { Request } from "../Engine.ts"
-import { cosineRows, dotRows, euclideanRows, type ScoreRows } from "../kernels.ts"
+import {
+  clamp,
+  cosineRows,
+  difference,
+  dot,
+  dotFour,
+  dotRows,
+  euclideanRows,
+  type ScoreRows,
+  scoreOf
+} from "../kernels.ts"
 import type { Metric } from "../Stored.ts"
 import { TopK } from "../topK.ts"
 import { turns } from "../turns.ts"
@@ -14,35 +24,30 @@ export const scorers: Record<Metric, ScoreRows> = { cosine: cosineRows, dot: dot
 // Numbers read in one go, about a millisecond.
 const burst = 2 ** 20
 
-// Rows gathered at a time: the kernels are twice as fast on rows that lie behind each other.
-const gathered = 64
+// Rows whose beginnings are asked for at a time.
+const fetched = 64
 
 /** Scores rows, wherever they lie. */
 export class Scorer {
   readonly #rows: Rows
-  readonly #scoreRows: ScoreRows
-  readonly #matrix: Float32Array
-  readonly #some = new Float64Array(gathered)
-  #scores = new Float64Array(gathered)
+  readonly #metric: Metric
+  #scores = new Float64Array(fetched)
 
-  constructor(rows: Rows, scoreRows: ScoreRows) {
+  constructor(rows: Rows, metric: Metric) {
     this.#rows = rows
-    this.#scoreRows = scoreRows
-    this.#matrix = new Float32Array(gathered * rows.dimension)
+    this.#metric = metric
   }
 
   /** The scores of rows, in their order, until it is called again. */
   of(rows: ReadonlyArray<number>, query: Float32Array): Float64Array {
     if (rows.length > this.#scores.length) this.#scores = new Float64Array(2 * rows.length)
-    for (let start = 0; start < rows.length; start += gathered) {
-      const count = Math.min(gathered, rows.length - start)
-      this.#fetch(rows, start, count)
-      // The casts are sound: `i` is below the number of rows, and there is a score for each of them.
-      for (let i = 0; i < count; i++)
-        this.#matrix.set(this.#rows.at(rows[start + i] as number), i * this.#rows.dimension)
-      this.#scoreRows(this.#matrix, 0, query, this.#some, count)
-      for (let i = 0; i < count; i++) this.#scores[start + i] = this.#some[i] as number
+    const score = this.#metric === "euclidean" ? this.#difference : this.#dot
+    for (let from = 0; from < rows.length; from += fetched) {
+      const end = Math.min(from + fetched, rows.length)
+      this.#fetch(rows, from, end)
+      score.call(this, rows, from, end, query)
     }
+    if (this.#metric === "cosine") clamp(this.#scores, rows.length)
     return this.#scores
   }
 
@@ -50,31 +55,50 @@ export class Scorer {
   offer(slots: ReadonlyArray<Slot>, query: Float32Array, best: TopK<Slot>, accept: Request["accept"]): void {
     const rows = slots.map(({ row }) => row)
     const scores = this.of(rows, query)
-    // Sound: there is a score for each row.
-    for (const [i, slot] of slots.entries()) offer(best, slot, scores[i] as number, accept)
+    for (const [i, slot] of slots.entries()) {
+      // Sound: there is a score for each row.
+      const score = scores[i] as number
+      if (accept?.(slot.id) !== false && score >= best.threshold && best.admits(slot, score)) best.push(slot, score)
+    }
   }
+
+  // The casts below are sound: indexes are below the number of rows, and a row has numbers.
 
   /**
    * Rows that a library proposes lie far from each other. Who asks for the beginning of all of them first does not wait for each: that
    * saves a tenth of the time.
    */
-  #fetch(rows: ReadonlyArray<number>, start: number, count: number): void {
+  #fetch(rows: ReadonlyArray<number>, from: number, end: number): void {
     let sum = 0
-    for (let i = start; i < start + count; i++) {
-      // The casts are sound: `i` is below the number of rows, and a row has numbers.
+    for (let i = from; i < end; i++) {
       const row = rows[i] as number
       sum += this.#rows.block(row)[this.#rows.offset(row)] as number
     }
     // What nobody uses would not be read.
-    this.#some[0] = sum
+    this.#scores[from] = sum
   }
-}
 
-/** Takes a slot among the best if it belongs there and passes; whether it passes, as far as it was asked. */
-export const offer = (best: TopK<Slot>, slot: Slot, score: number, accept: Request["accept"]): boolean => {
-  if (accept?.(slot.id) === false) return false
-  if (score >= best.threshold && best.admits(slot, score)) best.push(slot, score)
-  return true
+  #dot(rows: ReadonlyArray<number>, from: number, end: number, query: Float32Array): void {
+    const all = this.#rows
+    let i = from
+    for (; i + 3 < end; i += 4) {
+      const [a, b, c, d] = [rows[i], rows[i + 1], rows[i + 2], rows[i + 3]] as [number, number, number, number]
+      const [atA, atB, atC, atD] = [all.offset(a), all.offset(b), all.offset(c), all.offset(d)]
+      const [p, q, r, s] = [all.block(a), all.block(b), all.block(c), all.block(d)]
+      dotFour(p, atA, q, atB, r, atC, s, atD, query, this.#scores, i)
+    }
+    for (; i < end; i++) {
+      const row = rows[i] as number
+      this.#scores[i] = dot(all.block(row), all.offset(row), query)
+    }
+  }
+
+  #difference(rows: ReadonlyArray<number>, from: number, end: number, query: Float32Array): void {
+    for (let i = from; i < end; i++) {
+      const row = rows[i] as number
+      this.#scores[i] = scoreOf(difference(this.#rows.block(row), this.#rows.offset(row), query))
+    }
+  }
 }
 
 /** The best slots, of all that are there during the whole scan. `slotAt` says what is in a row now. */
