@@ -437,6 +437,45 @@ it.live("each save has the revision after the one before it, whatever that ends 
   })
 )
 
+it.live(
+  "a save after somebody else removed the state is a new one, above all that there was, alone and with others",
+  () =>
+    Effect.gen(function* () {
+      const options = { name: newName(), schema: Schema.Number }
+      const family = yield* on(yield* openDriver())(RedisAgent.family(options))
+      const other = yield* on(yield* openDriver())(RedisAgent.family(options))
+      for (const count of [1, 2, 40]) {
+        const keys = Array.from({ length: count }, (_, i) => `of ${count}: ${i}`)
+        const agents = keys.map(family.at)
+        const isRemoved = (i: number) => i % 3 === 0
+        const together = { concurrency: "unbounded" } as const
+        yield* Effect.forEach(agents, (agent, i) => agent.save(i), together)
+        const before = yield* Effect.forEach(agents, (agent) => Effect.map(agent.current, Option.getOrThrow))
+        yield* other.deleteMany(keys.filter((_, i) => isRemoved(i)))
+        // What was there is compared with what is there now.
+        const compared = yield* Effect.forEach(
+          agents,
+          (agent, i) => Effect.exit(agent.compareAndSave(-1, before[i]?.revision ?? Revision.make(1))),
+          together
+        )
+        for (const [i, exit] of compared.entries()) {
+          if (isRemoved(i)) expect(Exit.findErrorOption(exit)).toMatchObject({ value: { actual: 0 } })
+          else expect(exit).toEqual(Exit.succeed((before[i]?.revision ?? 0) + 1))
+        }
+        yield* Effect.forEach(agents, (agent, i) => agent.save(100 + i), together)
+        yield* other.deleteMany(keys.filter((_, i) => isRemoved(i)))
+        yield* Effect.forEach(agents, (agent, i) => agent.save(200 + i), together)
+        const after = yield* Effect.forEach(keys, (key) => Effect.map(other.at(key).current, Option.getOrThrow))
+        expect(after.map(({ state }) => state)).toEqual(keys.map((_, i) => 200 + i))
+        for (const [i, { revision }] of after.entries()) {
+          const last = before[i]?.revision ?? 0
+          if (isRemoved(i)) expect(revision).toBeGreaterThan(last)
+          else expect(revision).toBe(last + 3)
+        }
+      }
+    })
+)
+
 it.live("a load that is interrupted before it was sent does not disturb those beside it", () =>
   Effect.gen(function* () {
     const family = yield* on(yield* openDriver())(RedisAgent.family({ name: newName(), schema: Schema.Number }))

@@ -53,7 +53,9 @@ export interface Server {
     args: ReadonlyArray<Argument>,
     answer: (reply: Exit.Exit<Reply, Failure>) => void
   ) => () => void
-  /** The value of a key, as `begin` of `get` answers; those of one turn are one command unless keys are spread. */
+  /** Sends what was asked for now, rather than when the turn of the event loop is over: for who goes on to ask for more. */
+  readonly flush: () => void
+  /** The value of a key, as `begin` of `get` answers; those of one turn go several in a command unless keys are spread. */
   readonly get: (key: string, answer: (reply: Exit.Exit<Reply, Failure>) => void) => () => void
   /** Runs a script on keys that share a slot. One that writes and then fails is `Indeterminate`: what it had written stays. */
   readonly script: (

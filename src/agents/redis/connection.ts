@@ -75,13 +75,18 @@ export class Connection {
   /** The same, for whoever knows what it is worth. */
   server({ claims, version }: Claimed): Server {
     const begin: Server["begin"] = (kind, name, args, answer) => this.#lineOf(kind).begin(kind, name, args, answer)
-    const gets = new Gets(begin)
+    const flush = () => {
+      this.#reads.flush()
+      if (this.#writes !== this.#reads) this.#writes.flush()
+    }
+    const gets = new Gets(begin, flush)
     const isSpread = this.#settings.topology._tag === "Cluster"
     return {
       claims,
       version,
       command: (kind, name, args) => this.#lineOf(kind).ask(kind, name, args),
       begin,
+      flush,
       isSpread,
       get: (key, answer) => (isSpread ? begin("read", "get", [key], answer) : gets.begin(key, answer)),
       script: (kind, script, keys, args) =>

@@ -12,6 +12,8 @@ export interface Keys {
   readonly history: string
   /** The last revision of a state that was removed. */
   readonly removed: string
+  /** Whether there was a state when it was last written. Nobody relies on it. */
+  isThere: boolean
 }
 
 // A brace would end the part that decides the slot, a slash the name of the collection.
@@ -33,7 +35,7 @@ export class Naming {
 
   of(key: string): Keys {
     const state = this.state(key)
-    return { key, state, history: `${state}:history`, removed: `${state}:removed` }
+    return { key, state, history: `${state}:history`, removed: `${state}:removed`, isThere: false }
   }
 
   state(key: string): string {

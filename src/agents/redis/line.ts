@@ -112,6 +112,22 @@ export class Line implements Listener, WireEvents {
     client.sendCommand(this.#requests(call, this))
   }
 
+  /** Sends what waits now, rather than when the turn of the event loop is over. */
+  flush(): void {
+    if (this.#waiting.size === 0 || !this.wire.isReady || this.#isReconnecting) return
+    const calls = this.#waiting
+    this.#waiting = new Set()
+    const now = performance.now()
+    const requests = []
+    for (const call of calls) {
+      call.handedAt = now
+      call.socket = undefined
+      this.#handed.add(call)
+      requests.push(this.#requests(call, this))
+    }
+    this.wire.send(requests)
+  }
+
   /** Lets nobody in any more, sends away who has not been sent, and waits for the answers to the rest. */
   async close(): Promise<void> {
     if (this.#isClosed) return
@@ -169,23 +185,10 @@ export class Line implements Listener, WireEvents {
   #schedule(): void {
     if (this.#isScheduled || this.#waiting.size === 0 || !this.wire.isReady || this.#isReconnecting) return
     this.#isScheduled = true
-    process.nextTick(() => this.#flush())
-  }
-
-  #flush(): void {
-    this.#isScheduled = false
-    if (this.#waiting.size === 0 || !this.wire.isReady || this.#isReconnecting) return
-    const calls = this.#waiting
-    this.#waiting = new Set()
-    const now = performance.now()
-    const requests = []
-    for (const call of calls) {
-      call.handedAt = now
-      call.socket = undefined
-      this.#handed.add(call)
-      requests.push(this.#requests(call, this))
-    }
-    this.wire.send(requests)
+    process.nextTick(() => {
+      this.#isScheduled = false
+      this.flush()
+    })
   }
 
   #refuse(call: Call, error: unknown, verdict: Verdict): void {

@@ -1,76 +1,84 @@
 import { Effect, Exit } from "effect"
 import type { Failure } from "../internal/backend.ts"
-import type { Argument, Reply, Server } from "./Server.ts"
+import type { Keys } from "./keys.ts"
+import type { Reply, Server } from "./Server.ts"
 import * as Scripts from "./scripts.ts"
 
-type Answer = (reply: Effect.Effect<Reply, Failure>) => void
+type Answer = (reply: Exit.Exit<Reply, Failure>) => void
 
 /** A state that has no history and does not expire, on its way. */
 export interface Put {
-  readonly keys: ReadonlyArray<string>
-  readonly args: ReadonlyArray<Argument>
-  /** The size of the state, more or less. */
-  readonly size: number
+  readonly keys: Keys
+  /** As in `Commit`. */
+  readonly expected: number | "any"
+  /** What follows the revisions in its line, and the state. */
+  readonly rest: string | Buffer
   readonly answer: Answer
 }
 
-// A server does nothing else while it runs one script.
-const mostAtOnce = 64
+// As many as are worth a run, so that the server is at work while more is asked for. It does nothing else while it runs one script.
+const mostAtOnce = 12
 const mostBytes = 128 * 1024
 
-/** Writes that are asked for without waiting in between, in one run of one script. Each of them happens or does not by itself. */
+/** Writes that are asked for without waiting in between, several in one run of a script. Each of them happens or does not by itself. */
 export class Puts {
   readonly #server: Server
   #asked: Array<Put> = []
+  #bytes = 0
 
   constructor(server: Server) {
     this.#server = server
   }
 
   begin(put: Put): void {
-    if (this.#server.isSpread) this.#one(put)
-    else if (this.#asked.push(put) === 1) process.nextTick(() => this.#flush())
+    if (this.#server.isSpread) {
+      this.#send([put])
+      return
+    }
+    this.#bytes += put.rest.length
+    const count = this.#asked.push(put)
+    if (count === mostAtOnce || this.#bytes >= mostBytes) {
+      this.#flush()
+      this.#server.flush()
+    } else if (count === 1) process.nextTick(() => this.#flush())
   }
 
   #flush(): void {
     const asked = this.#asked
     this.#asked = []
-    let group: Array<Put> = []
-    let bytes = 0
-    for (const put of asked) {
-      if (group.length === mostAtOnce || bytes + put.size > mostBytes) {
-        this.#send(group)
-        group = []
-        bytes = 0
-      }
-      group.push(put)
-      bytes += put.size
-    }
-    this.#send(group)
+    this.#bytes = 0
+    this.#send(asked)
   }
 
   #send(group: ReadonlyArray<Put>): void {
-    const [first, ...more] = group
-    if (first === undefined) return
-    if (more.length === 0) this.#one(first)
-    else {
-      const keys = group.flatMap(({ keys }) => keys)
-      const args = group.flatMap(({ args }) => args)
-      this.#server.beginScript("write", Scripts.writeManyPlain, keys, args, (reply) =>
-        // What has to be asked again is asked once for all of them.
-        Effect.runCallback(reply, { onExit: (exit) => answer(group, exit) })
-      )
+    if (group.length === 0) return
+    // Mostly each of them replaces a state that was there before.
+    const replaces = group.every(({ keys }) => keys.isThere)
+    const keys = replaces
+      ? group.map(({ keys }) => keys.state)
+      : group.flatMap(({ keys: { removed, state } }) => [state, removed])
+    const args = group.flatMap(({ expected, rest }) => [expected, rest])
+    const answered = (reply: Exit.Exit<Reply, Failure>) => this.#answer(group, reply, replaces)
+    this.#server.beginScript("write", Scripts.writePlain, keys, args, (reply) => {
+      // Sound: an exit has the types of the effect that it is.
+      if (Exit.isExit(reply)) answered(reply as Exit.Exit<Reply, Failure>)
+      // What has to be asked again is asked once for all of them.
+      else Effect.runCallback(reply, { onExit: answered })
+    })
+  }
+
+  #answer(group: ReadonlyArray<Put>, reply: Exit.Exit<Reply, Failure>, replaces: boolean): void {
+    const gone: Array<Put> = []
+    for (const [i, put] of group.entries()) {
+      if (Exit.isFailure(reply)) {
+        put.answer(reply)
+        continue
+      }
+      const answer = Array.isArray(reply.value) ? (reply.value[i] ?? null) : null
+      put.keys.isThere = typeof answer === "number" && answer > 0
+      if (answer === null && replaces) gone.push(put)
+      else put.answer(Exit.succeed(answer))
     }
+    this.#send(gone)
   }
-
-  #one({ answer, args, keys }: Put): void {
-    this.#server.beginScript("write", Scripts.writePlain, keys, args, answer)
-  }
-}
-
-const answer = (group: ReadonlyArray<Put>, reply: Exit.Exit<Reply, Failure>): void => {
-  group.forEach(({ answer }, i) => {
-    if (Exit.isFailure(reply)) answer(reply)
-    else answer(Exit.succeed(Array.isArray(reply.value) ? (reply.value[i] ?? null) : null))
-  })
 }

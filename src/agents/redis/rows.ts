@@ -149,21 +149,21 @@ export class RedisRows implements Rows {
 
   /** The same for who calls. Nothing interrupts it. */
   begin(
-    { history, key, removed, state: current }: Keys,
+    keys: Keys,
     { savedAt, state }: NewEntry,
     expected: Expected,
     answer: (written: Effect.Effect<number, Failure | Conflict>) => void
   ): void {
+    const { history, key, removed, state: current } = keys
     const operation = nextOperation()
     const end = `${savedAt} ${operation} ${kindOf(state)}`
-    const args = Scripts.commitArguments({ expected, end, payload: bytesOf(state) })
     const told = (reply: Effect.Effect<Reply, Failure>) => {
       const found = this.#settled(Effect.mapErrorEager(reply, ofType(key)), () => this.#written(key, operation))
       answer(Effect.flatMapEager(found, (reply) => revisionIn(key, reply)))
     }
-    if (this.#isPlain) this.#puts.begin({ keys: [current, removed], args, size: state.length, answer: told })
+    if (this.#isPlain) this.#puts.begin({ keys, expected, rest: behind(`${end}\n`, state), answer: told })
     else {
-      const all = [...args, ...this.#keeping(savedAt)]
+      const all = [...Scripts.commitArguments({ expected, end, payload: bytesOf(state) }), ...this.#keeping(savedAt)]
       this.#server.beginScript("write", Scripts.write, [current, history, removed], all, told)
     }
   }
@@ -372,3 +372,6 @@ const number = (key: string, reply: Reply): Exit.Exit<number, Failure> =>
 // A view of the same bytes: the client sends a `Buffer` as it is, and the text of anything else.
 const bytesOf = (state: Payload): string | Buffer =>
   typeof state === "string" ? state : Buffer.from(state.buffer, state.byteOffset, state.byteLength)
+
+const behind = (line: string, state: Payload): string | Buffer =>
+  typeof state === "string" ? line + state : Buffer.concat([Buffer.from(line), state])

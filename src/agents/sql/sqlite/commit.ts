@@ -1,7 +1,7 @@
 /** Many writes in one transaction, each answered for itself. Free of Effect: it runs in the worker too. */
 import type { Conflict, Failure, Put, Remove, Write, Written } from "../Engine.ts"
 import type { Connection } from "./connection.ts"
-import { isBusy, mayHaveHappened, writeFailure } from "./errors.ts"
+import { CommitFailed, isBusy, mayBeOfCommit, mayHaveHappened, writeFailure } from "./errors.ts"
 import { change, isWrite, type Work } from "./logSteps.ts"
 
 /** A bug, to be thrown where the write was asked for. */
@@ -16,6 +16,8 @@ export type Outcome = Written | Conflict | Failure | Defect
 /** Commits writes in their order; `"busy"` when another connection has the lock, and nothing was done. */
 export const commit = (connection: Connection, writes: ReadonlyArray<Work>): ReadonlyArray<Outcome> | "busy" => {
   try {
+    const replaced = replaceAlone(connection, writes)
+    if (replaced !== undefined) return [[replaced]]
     return together(connection, writes, (write) => apply(connection, write))
   } catch (error) {
     if (isBusy(error)) return "busy"
@@ -37,6 +39,24 @@ const together = (
   writes: ReadonlyArray<Work>,
   step: (write: Work) => Outcome
 ): ReadonlyArray<Outcome> => connection.transaction(() => writes.map(step), hasWritten)
+
+/**
+ * Replaces one state by one statement, which is a transaction of its own: BEGIN and COMMIT beside it take a tenth of a save. Answers its
+ * revision; `undefined` where it takes more, and nothing was done.
+ */
+const replaceAlone = (connection: Connection, [write, ...more]: ReadonlyArray<Work>): number | undefined => {
+  if (write === undefined || more.length > 0 || !isWrite(write)) return undefined
+  const [step, ...others] = write
+  if (step?._tag !== "Put" || others.length > 0 || step.keep.count > 1) return undefined
+  const { collection, expected, key } = step
+  const current = expected === "any" ? connection.known.get(collection, key) : expected
+  if (current === undefined || current === 0) return undefined
+  try {
+    return replace(connection, step, current)
+  } catch (error) {
+    throw mayBeOfCommit(error) ? new CommitFailed(error) : error
+  }
+}
 
 const hasWritten = (outcomes: ReadonlyArray<Outcome>): boolean => outcomes.some(isWritten)
 

@@ -58,6 +58,9 @@ const damage: Readonly<Record<string, string>> = {
 // recovery may find it.
 const commitDidNotHappen: ReadonlySet<string> = new Set(["SQLITE_BUSY", "SQLITE_FULL", "SQLITE_READONLY"])
 
+// What writing, syncing and indexing the log fails with.
+const duringCommit: ReadonlySet<string> = new Set(["SQLITE_IOERR", "SQLITE_NOMEM"])
+
 const primary = (code: string): string => code.split("_", 2).join("_")
 
 /** The failure of something that reads. An error that is not of SQLite is a defect, and thrown on. */
@@ -85,7 +88,13 @@ export const mayHaveHappened = (error: unknown): boolean => {
   return code !== undefined && !commitDidNotHappen.has(primary(code))
 }
 
-/** The same for something that writes. */
+/** Whether a statement that commits by itself may have failed with this when it did so, and not before. */
+export const mayBeOfCommit = (error: unknown): boolean => {
+  const code = resultCode(error)
+  return code !== undefined && duringCommit.has(primary(code))
+}
+
+/** The failure of something that writes. */
 export const writeFailure = (error: unknown, file: string): Failure => {
   const cause = error instanceof CommitFailed ? error.error : error
   const code = resultCode(cause)
