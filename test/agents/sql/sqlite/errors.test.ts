@@ -1,6 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import Database from "better-sqlite3"
-import { CommitFailed, mayHaveHappened, writeFailure } from "../../../../src/agents/sql/sqlite/errors.ts"
+import { CommitFailed, mayBeOfCommit, mayHaveHappened, writeFailure } from "../../../../src/agents/sql/sqlite/errors.ts"
 
 const sqlite = (code: string) => new Database.SqliteError("secret", code)
 
@@ -39,6 +39,14 @@ it("a failed COMMIT is indeterminate unless its code says that no commit record 
   expect(tagOf("SQLITE_CORRUPT")).toBe("Indeterminate")
   expect(tagOf("SQLITE_FULL")).toBe("Unavailable")
   expect(tagOf("SQLITE_BUSY")).toBe("Unavailable")
+})
+
+it("a statement that commits by itself may have been committed only by codes of writing the log", () => {
+  const codes = ["SQLITE_IOERR_FSYNC", "SQLITE_IOERR_WRITE", "SQLITE_NOMEM"]
+  expect(codes.filter((code) => !mayBeOfCommit(sqlite(code)))).toEqual([])
+  const before = ["SQLITE_BUSY", "SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CORRUPT", "SQLITE_TOOBIG"]
+  expect(before.filter((code) => mayBeOfCommit(sqlite(code)))).toEqual([])
+  expect(mayBeOfCommit(new TypeError("bug"))).toBe(false)
 })
 
 it("an error that is not of SQLite is a defect, not a claim about the storage", () => {
