@@ -1,7 +1,7 @@
 import { Effect, Exit } from "effect"
 import type { Failure } from "../internal/backend.ts"
 import type { Keys } from "./keys.ts"
-import type { Reply, Server } from "./Server.ts"
+import type { Argument, Reply, Server } from "./Server.ts"
 import * as Scripts from "./scripts.ts"
 
 type Answer = (reply: Exit.Exit<Reply, Failure>) => void
@@ -54,10 +54,13 @@ export class Puts {
     if (group.length === 0) return
     // Mostly each of them replaces a state that was there before.
     const replaces = group.every(({ keys }) => keys.isThere)
-    const keys = replaces
-      ? group.map(({ keys }) => keys.state)
-      : group.flatMap(({ keys: { removed, state } }) => [state, removed])
-    const args = group.flatMap(({ expected, rest }) => [expected, rest])
+    const keys: Array<string> = []
+    const args: Array<Argument> = []
+    for (const put of group) {
+      keys.push(put.keys.state)
+      if (!replaces) keys.push(put.keys.removed)
+      args.push(put.expected, put.rest)
+    }
     const answered = (reply: Exit.Exit<Reply, Failure>) => this.#answer(group, reply, replaces)
     this.#server.beginScript("write", Scripts.writePlain, keys, args, (reply) => {
       // Sound: an exit has the types of the effect that it is.
@@ -68,13 +71,14 @@ export class Puts {
   }
 
   #answer(group: ReadonlyArray<Put>, reply: Exit.Exit<Reply, Failure>, replaces: boolean): void {
+    if (Exit.isFailure(reply)) {
+      for (const put of group) put.answer(reply)
+      return
+    }
+    const answers = group.length === 1 ? [reply.value] : Array.isArray(reply.value) ? reply.value : []
     const gone: Array<Put> = []
     for (const [i, put] of group.entries()) {
-      if (Exit.isFailure(reply)) {
-        put.answer(reply)
-        continue
-      }
-      const answer = Array.isArray(reply.value) ? (reply.value[i] ?? null) : null
+      const answer = answers[i] ?? null
       put.keys.isThere = typeof answer === "number" && answer > 0
       if (answer === null && replaces) gone.push(put)
       else put.answer(Exit.succeed(answer))

@@ -143,6 +143,7 @@ ${birth("removed")}
   call('PUBLISH', key, revision)
   return tonumber(revision)
 end
+if #ARGV == 2 then return write(KEYS[1], KEYS[2] or false, ARGV[1], ARGV[2]) end
 local answers = {}
 for i = 1, #ARGV / 2 do
   local key, removed = KEYS[i], false
@@ -154,7 +155,7 @@ return answers`
 /**
  * Writes states that have no history and do not expire, one after the other, each at two thirds of the cost. For each the key of the
  * state and the one of a removed one; the revision that has to be current as in `Commit`, and all that follows the revisions in its
- * line, state included. Answers a list of what `write` answers.
+ * line, state included. Answers what `write` answers, of several a list.
  *
  * Without the keys of removed ones, for those that replace a state, it takes a twentieth less: it answers nil where there is none, and
  * does nothing then.
