@@ -9,10 +9,7 @@ type Answer = (reply: Exit.Exit<Reply, Failure>) => void
 /** A state that has no history and does not expire, on its way. */
 export interface Put {
   readonly keys: Keys
-  /** As in `Commit`. */
-  readonly expected: number | "any"
-  /** What follows the revisions in its line, and the state. */
-  readonly rest: string | Buffer
+  readonly commit: Scripts.Commit
   readonly answer: Answer
 }
 
@@ -35,7 +32,7 @@ export class Puts {
       this.#send([put])
       return
     }
-    this.#bytes += put.rest.length
+    this.#bytes += put.commit.payload.length
     const count = this.#asked.push(put)
     if (count === mostAtOnce || this.#bytes >= mostBytes) {
       this.#flush()
@@ -59,7 +56,7 @@ export class Puts {
     for (const put of group) {
       keys.push(put.keys.state)
       if (!replaces) keys.push(put.keys.removed)
-      args.push(put.expected, put.rest)
+      args.push(...Scripts.commitArguments(put.commit))
     }
     const answered = (reply: Exit.Exit<Reply, Failure>) => this.#answer(group, reply, replaces)
     this.#server.beginScript("write", Scripts.writePlain, keys, args, (reply) => {

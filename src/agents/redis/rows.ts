@@ -161,10 +161,11 @@ export class RedisRows implements Rows {
       const found = this.#settled(Effect.mapErrorEager(reply, ofType(key)), () => this.#written(key, operation))
       answer(Effect.flatMapEager(found, (reply) => revisionIn(key, reply)))
     }
-    if (this.#isPlain) this.#puts.begin({ keys, expected, rest: behind(`${end}\n`, state), answer: told })
+    const commit = { expected, end, payload: bytesOf(state) }
+    if (this.#isPlain) this.#puts.begin({ keys, commit, answer: told })
     else {
-      const all = [...Scripts.commitArguments({ expected, end, payload: bytesOf(state) }), ...this.#keeping(savedAt)]
-      this.#server.beginScript("write", Scripts.write, [current, history, removed], all, told)
+      const args = [...Scripts.commitArguments(commit), ...this.#keeping(savedAt)]
+      this.#server.beginScript("write", Scripts.write, [current, history, removed], args, told)
     }
   }
 
@@ -372,6 +373,3 @@ const number = (key: string, reply: Reply): Exit.Exit<number, Failure> =>
 // A view of the same bytes: the client sends a `Buffer` as it is, and the text of anything else.
 const bytesOf = (state: Payload): string | Buffer =>
   typeof state === "string" ? state : Buffer.from(state.buffer, state.byteOffset, state.byteLength)
-
-const behind = (line: string, state: Payload): string | Buffer =>
-  typeof state === "string" ? line + state : Buffer.concat([Buffer.from(line), state])

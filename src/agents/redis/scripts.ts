@@ -122,7 +122,7 @@ return revision`
 const plain = `
 local call, pcall, match, format = redis.call, redis.pcall, string.match, string.format
 local byte, char = string.byte, string.char
-local function write(key, removed, expected, rest)
+local function write(key, removed, expected, ending, state)
   local line = pcall('GETRANGE', key, 0, 159)
   local revision, last, since
   if line == '' then
@@ -139,23 +139,22 @@ ${birth("removed")}
     if last == '9' then revision = format('%.0f', (revision .. last) + 1)
     else revision = revision .. char(byte(last) + 1) end
   end
-  call('SET', key, 'dgents1 ' .. revision .. ' ' .. since .. ' ' .. rest)
+  call('SET', key, 'dgents1 ' .. revision .. ' ' .. since .. ' ' .. ending .. '\\n' .. state)
   call('PUBLISH', key, revision)
   return tonumber(revision)
 end
-if #ARGV == 2 then return write(KEYS[1], KEYS[2] or false, ARGV[1], ARGV[2]) end
+if #ARGV == 3 then return write(KEYS[1], KEYS[2] or false, ARGV[1], ARGV[2], ARGV[3]) end
 local answers = {}
-for i = 1, #ARGV / 2 do
+for i = 1, #ARGV / 3 do
   local key, removed = KEYS[i], false
-  if #KEYS == #ARGV then key, removed = KEYS[2 * i - 1], KEYS[2 * i] end
-  answers[i] = write(key, removed, ARGV[2 * i - 1], ARGV[2 * i])
+  if #KEYS > #ARGV / 3 then key, removed = KEYS[2 * i - 1], KEYS[2 * i] end
+  answers[i] = write(key, removed, ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i])
 end
 return answers`
 
 /**
  * Writes states that have no history and do not expire, one after the other, each at two thirds of the cost. For each the key of the
- * state and the one of a removed one; the revision that has to be current as in `Commit`, and all that follows the revisions in its
- * line, state included. Answers what `write` answers, of several a list.
+ * state and the one of a removed one, and `commitArguments`. Answers what `write` answers, of several a list.
  *
  * Without the keys of removed ones, for those that replace a state, it takes a twentieth less: it answers nil where there is none, and
  * does nothing then.
