@@ -41,13 +41,14 @@ const together = (
 ): ReadonlyArray<Outcome> => connection.transaction(() => writes.map(step), hasWritten)
 
 /**
- * Replaces one state by one statement, which is a transaction of its own: BEGIN and COMMIT beside it take a tenth of a save. Answers its
+ * Replaces one state by one statement, which is a transaction of its own: BEGIN and COMMIT beside it take a twentieth of a save. Answers its
  * revision; `undefined` where it takes more, and nothing was done.
  */
-const replaceAlone = (connection: Connection, [write, ...more]: ReadonlyArray<Work>): number | undefined => {
-  if (write === undefined || more.length > 0 || !isWrite(write)) return undefined
-  const [step, ...others] = write
-  if (step?._tag !== "Put" || others.length > 0 || step.keep.count > 1) return undefined
+const replaceAlone = (connection: Connection, writes: ReadonlyArray<Work>): number | undefined => {
+  const [write] = writes
+  if (write === undefined || writes.length > 1 || !isWrite(write) || write.length > 1) return undefined
+  const [step] = write
+  if (step?._tag !== "Put" || step.keep.count > 1) return undefined
   const { collection, expected, key } = step
   const current = expected === "any" ? connection.known.get(collection, key) : expected
   if (current === undefined || current === 0) return undefined
