@@ -1,5 +1,5 @@
 /**
- * How long the event loop is kept from turning while many items are added to a memory at once.
+ * How long the event loop is kept from turning while many items are added to a memory at once, and while it is searched by many fibers.
  *
  *     npm run bench:add -- [ITEMS]
  *
@@ -17,6 +17,7 @@ import { temporaryDirectory } from "./harness.ts"
 const items = Number(process.argv[2] ?? 10_000)
 const dimension = 384
 const rounds = 5
+const searches = 640
 
 const Note = Schema.Struct({ text: Schema.String, at: Schema.Number })
 
@@ -28,6 +29,23 @@ const embedder = Embedder.fromFunction({
 })
 
 const millis = (nanos: number): string => `${(nanos / 1e6).toFixed(1)} ms`
+
+/** Runs something, and prints what the loop had to wait meanwhile. */
+const watched = <A, E, R>(name: string, work: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    yield* Effect.sleep("200 millis")
+    const delay = monitorEventLoopDelay({ resolution: 1 })
+    delay.enable()
+    const begun = performance.now()
+    yield* work
+    const took = performance.now() - begun
+    // The longest wait is noted when it is over.
+    yield* Effect.sleep("20 millis")
+    delay.disable()
+    yield* Console.log(
+      `${name} in ${Math.round(took)} ms: p50 ${millis(delay.percentile(50))}, p99 ${millis(delay.percentile(99))}, max ${millis(delay.max)}`
+    )
+  })
 
 const measure = Effect.gen(function* () {
   const driver = yield* SqliteDriver.make({ filename: join(yield* temporaryDirectory, "notes.db") })
@@ -43,19 +61,14 @@ const measure = Effect.gen(function* () {
       { length: items },
       (_, i) => [`${round} ${i}`, { text: "a note ".repeat(1 + (i % 60)), at: i }] as const
     )
-    yield* Effect.sleep("200 millis")
-    const delay = monitorEventLoopDelay({ resolution: 1 })
-    delay.enable()
-    const begun = performance.now()
-    yield* notes.addMany(entries)
-    const took = performance.now() - begun
-    // The longest wait is noted when it is over.
-    yield* Effect.sleep("20 millis")
-    delay.disable()
-    yield* Console.log(
-      `${items} items in ${Math.round(took)} ms: p50 ${millis(delay.percentile(50))}, p99 ${millis(delay.percentile(99))}, max ${millis(delay.max)}`
-    )
+    yield* watched(`${items} items added`, notes.addMany(entries))
   }
+  // Each search compares with all items, and 64 of them wait for each other.
+  const search = (i: number) => notes.search({ vector: vectors[i % 64] ?? new Float32Array(dimension) })
+  const numbers = Array.from({ length: searches }, (_, i) => i)
+  const all = Effect.forEach(numbers, search, { concurrency: 64, discard: true })
+  for (let round = 0; round < rounds; round++)
+    yield* watched(`${searches} searches of ${rounds * items} items, 64 at once`, all)
 }).pipe(Effect.provideService(Embedder.Embedder, embedder), Effect.scoped)
 
 NodeRuntime.runMain(measure)
