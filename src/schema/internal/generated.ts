@@ -1,3 +1,5 @@
+import { isPlain } from "./foreign.ts"
+
 /** A property of a struct, and what is to be looked at in it. */
 export interface Property {
   readonly name: string
@@ -9,7 +11,8 @@ export interface Property {
 
 /** What is asked of the object itself and of its numbers. */
 export interface Checks {
-  readonly isOurs: (value: object) => boolean
+  /** Whether it may be an instance of a class of its own, or have symbols. */
+  readonly mayBeForeign: boolean
   readonly isPlainNumber: (value: unknown) => boolean
 }
 
@@ -22,7 +25,7 @@ const mostProperties = 16
  */
 export const structCheck = (
   properties: ReadonlyArray<Property>,
-  { isOurs, isPlainNumber }: Checks
+  { isPlainNumber, mayBeForeign }: Checks
 ): ((input: unknown, output: unknown) => boolean) | undefined => {
   if (properties.length > mostProperties) return undefined
   // A literal of JSON is one of JavaScript too, whatever is in the name.
@@ -34,20 +37,23 @@ export const structCheck = (
       ? ""
       : `if (Object.hasOwn(output, ${literal(property)}) && !checks[${i}](input[${literal(property)}], output[${literal(property)}])) return false`
   )
+  // Written out: a call for each object that a state holds would take a tenth of the check.
+  const foreign = "(getPrototypeOf(input) !== usual && !isPlain(input)) || getOwnPropertySymbols(input).length > 0"
   const source = `"use strict"
 return (input, output) => {
   if (typeof input !== "object" || input === null || typeof output !== "object" || output === null) return true
   for (const key in input) if (${strange}) return false
   ${numbers.map((number) => `if (!isPlainNumber(${number})) return false`).join("\n  ")}
-  if (!isOurs(input)) return false
+  ${mayBeForeign ? `if (${foreign}) return false` : ""}
   ${nested.join("\n  ")}
   return true
 }`
   try {
-    const make = new Function("isOurs", "isPlainNumber", "checks", source)
+    const { getOwnPropertySymbols, getPrototypeOf, prototype } = Object
+    const given = { isPlainNumber, isPlain, usual: prototype, getPrototypeOf, getOwnPropertySymbols }
+    const make = new Function(...Object.keys(given), "checks", source)
     return make(
-      isOurs,
-      isPlainNumber,
+      ...Object.values(given),
       properties.map(({ check }) => check)
     )
   } catch {

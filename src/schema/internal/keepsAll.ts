@@ -196,7 +196,7 @@ class Compiler {
         isNumber: isOwnNumber(field),
         check: nested.includes(field) ? field.check : undefined
       })),
-      { isOurs, isPlainNumber }
+      { isPlainNumber, mayBeForeign: this.#direction !== "decode" }
     )
     if (generated !== undefined) return generated
     const names = fields.map((field) => field.name)
