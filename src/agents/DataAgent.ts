@@ -5,10 +5,11 @@
  * Every function here takes the agent first or, in a pipe, last.
  */
 import {
-  type Clock,
+  Clock,
   Context,
   Effect,
   Exit,
+  Fiber,
   Function,
   Option,
   Pipeable,
@@ -197,16 +198,12 @@ class DataAgentImpl<in out S> extends Pipeable.Class implements DataAgent<S> {
 
   #save<A, E>(state: S, expected: Expected, toAnswer: (saving: Saving) => Effect.Effect<A, E>): Effect.Effect<A, E> {
     const { lock, register } = this.internals
-    return Effect.clockWith((clock) => {
-      // One for both, so that what is encoded to begin with is not encoded again.
-      let begun: Draft<S> | undefined
-      return lock.holdNow(
-        (answer) => {
-          begun = this.#draft(state, clock)
-          return register.begin?.(begun, expected, (saving) => answer(toAnswer(saving))) === true
-        },
-        () => toAnswer(register.write(begun ?? this.#draft(state, clock), expected))
-      )
+    return lock.holdNow((answer) => {
+      const clock = Fiber.getCurrent()?.getRef(Clock.Clock)
+      if (clock === undefined) return toAnswer(this.#write(state, expected))
+      const draft = this.#draft(state, clock)
+      const isBegun = register.begin?.(draft, expected, (saving) => answer(toAnswer(saving))) === true
+      return isBegun ? undefined : toAnswer(register.write(draft, expected))
     })
   }
 

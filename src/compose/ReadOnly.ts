@@ -12,7 +12,7 @@ import { Effect, Function, Pipeable } from "effect"
 import type { Claims } from "../agents/Claims.ts"
 import * as DataAgent from "../agents/DataAgent.ts"
 import * as Family from "../agents/Family.ts"
-import type { Lock } from "../agents/internal/keyedLock.ts"
+import { type Lock, unlocked } from "../agents/internal/keyedLock.ts"
 import type { Where } from "../agents/internal/stateRegister.ts"
 import { StorageUnavailable } from "../agents/StateError.ts"
 import { over } from "./internal/over.ts"
@@ -38,7 +38,7 @@ export const make = <S>(self: DataAgent.DataAgent<S>): DataAgent.DataAgent<S> =>
   const refused = DataAgent.fromInternals(where, self.codec, claims(self.claims), {
     ...self.internals,
     register: over(self.internals.register, { write: () => refuse("write"), remove: refuse("delete") }),
-    lock: unlocked
+    lock: noLock
   })
   // The register refuses as well; said here, it is said before a costly function has run.
   return Object.assign(refused, { update: () => refuse("write"), modify: () => refuse("write") })
@@ -79,9 +79,9 @@ export const family = <S>(self: Family.Family<S>): Family.Family<S> => {
 }
 
 // Who may not write has nothing to wait for.
-const unlocked: Lock = {
+const noLock: Lock = {
   hold: Function.identity,
-  holdNow: (_, otherwise) => otherwise(),
+  holdNow: unlocked,
   holdForUser: Function.identity
 }
 

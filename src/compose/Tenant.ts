@@ -15,7 +15,7 @@ import { Context, Effect, Function, Option, Result, Stream } from "effect"
 import type { Claims } from "../agents/Claims.ts"
 import * as DataAgent from "../agents/DataAgent.ts"
 import * as Family from "../agents/Family.ts"
-import type { Lock } from "../agents/internal/keyedLock.ts"
+import { type Lock, unlocked } from "../agents/internal/keyedLock.ts"
 import type { StateRegister, Where } from "../agents/internal/stateRegister.ts"
 import { RevisionConflict, StorageUnavailable } from "../agents/StateError.ts"
 
@@ -168,7 +168,7 @@ const lockOf = (below: (tenant: string) => Lock, whose: Whose): Lock => {
     })
   return {
     hold: (effect) => withLock((lock) => lock?.hold(effect) ?? effect),
-    holdNow: (begin, otherwise) => withLock((lock) => lock?.holdNow(begin, otherwise) ?? otherwise()),
+    holdNow: (begin) => withLock((lock) => lock?.holdNow(begin) ?? unlocked(begin)),
     holdForUser: (effect) => withLock((lock) => lock?.holdForUser(effect) ?? effect)
   }
 }

@@ -207,14 +207,17 @@ const makeJson = <S>(schema: Schema.Codec<S, unknown>, indent: number): Codec<S>
     return unbounded && isTooDeep(tree.value) ? Exit.fail(tooDeep) : toText(tree.value, indent)
   }
 
-  const encode = (state: S): Exit.Exit<Payload, CodecError> =>
-    guarded(() => {
+  const encode = (state: S): Exit.Exit<Payload, CodecError> => {
+    try {
       const usual = fast.encode(state)
       const encoded = usual === undefined ? encodeExactly(state) : encodeUsual(usual)
       if (equals === undefined || Exit.isFailure(encoded)) return encoded
       const back = decode(encoded.value)
       return Exit.isSuccess(back) && isUnchanged(back.value, state, equals) ? encoded : Exit.fail(changed)
-    })
+    } catch (error) {
+      return Exit.fail(fromThrown(error))
+    }
+  }
 
   return {
     schema,

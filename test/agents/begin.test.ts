@@ -96,10 +96,13 @@ it.effect("savers wait for the one that has begun, in their order, and each is a
     yield* settle
     go("later")
     const savers = yield* Effect.forEach([1, 2, 3], (n) => Effect.forkChild(agent.save({ n })))
-    yield* settle
-    expect(begun).toEqual(["later"])
-    answers.pop()?.()
-    yield* Effect.forEach(savers, Fiber.join)
+    // Who had to wait begins at once as well when it is its turn.
+    for (const [i, saver] of savers.entries()) {
+      yield* settle
+      expect(begun).toEqual(Array.from({ length: i + 1 }, () => "later"))
+      answers.pop()?.()
+      yield* Fiber.join(saver)
+    }
     expect((yield* Fiber.join(seen)).map((change) => change._tag === "Saved" && change.state.n)).toEqual([1, 2, 3])
   })
 )

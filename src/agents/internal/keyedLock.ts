@@ -1,23 +1,52 @@
 import { Effect, Exit, Scope, Semaphore } from "effect"
 import { awaiting, EndlessWait, HeldLocks, type Holdable, isEndless, marked } from "./heldLocks.ts"
+import { settled } from "./settled.ts"
+
+/**
+ * What is done under a lock, begun by the call: it calls `answer` once, before it returns or later. Where it has not begun, it answers
+ * the effect to be run instead.
+ */
+export type Begin<A, E> = (answer: (done: Effect.Effect<A, E>) => void) => Effect.Effect<A, E> | undefined
 
 /** One writer at a time for one state, first come first served. */
 export interface Lock {
   readonly hold: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /**
-   * As `hold`, for what may be begun at once if the lock is free: then no effect is run around it. `begin` calls `answer`
-   * once, before it returns or later; where it answers `false` it did not begin, and `otherwise` is done instead.
-   */
-  readonly holdNow: <A, E>(
-    begin: (answer: (done: Effect.Effect<A, E>) => void) => boolean,
-    otherwise: () => Effect.Effect<A, E>
-  ) => Effect.Effect<A, E>
+  /** As `hold`, for what may be begun at once: where the lock is free, no effect is run around it. Called by a fiber. */
+  readonly holdNow: <A, E>(begin: Begin<A, E>) => Effect.Effect<A, E>
   /** As `hold`, for effects of the user: taking the same lock again inside is reported instead of waiting forever. */
   readonly holdForUser: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
 /** A lock of its own; `where` names the state in the message about nesting. */
 export const make = (where: string): Lock => new KeyedLock(where).at("")
+
+/** As `holdNow`, without a lock. */
+export const unlocked = <A, E>(begin: Begin<A, E>): Effect.Effect<A, E> =>
+  Effect.uninterruptibleMask((restore) => begun(begin, restore, (done) => done))
+
+// `over` is told what came of it where that is not said by an exit.
+const begun = <A, E>(
+  begin: Begin<A, E>,
+  restore: (effect: Effect.Effect<A, E>) => Effect.Effect<A, E>,
+  over: (done: Effect.Effect<A, E>) => Effect.Effect<A, E>
+): Effect.Effect<A, E> => {
+  let done: Effect.Effect<A, E> | undefined
+  let resume: ((done: Effect.Effect<A, E>) => void) | undefined
+  const otherwise = begin((answer) => {
+    if (resume === undefined) done = answer
+    else resume(over(answer))
+  })
+  if (otherwise !== undefined) return over(restore(otherwise))
+  if (done !== undefined) return over(done)
+  return Effect.callback((waiting) => {
+    // A scheduler may have let others run before.
+    if (done === undefined) resume = waiting
+    else waiting(over(done))
+  })
+}
+
+// So many keys are kept for those who come again: a map that grows and shrinks costs as much as all else that a lock does.
+const mostIdle = 256
 
 interface Entry extends Holdable {
   readonly key: string
@@ -28,7 +57,7 @@ interface Entry extends Holdable {
 
 const sharedLocks = new WeakMap<object, KeyedLock>()
 
-/** Locks by key. A key's semaphore exists only while somebody holds or awaits it, so a family may have any number of keys. */
+/** Locks by key. Most keys are in it while somebody holds or awaits them only, so a family may have any number of keys. */
 export class KeyedLock {
   readonly #entries = new Map<string, Entry>()
   readonly #where: string
@@ -52,30 +81,23 @@ export class KeyedLock {
   /** As `hold` of a lock. */
   hold<A, E, R>(key: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.uninterruptibleMask((restore) =>
-      this.#entries.has(key)
+      this.#isUsed(key)
         ? restore(this.using(key, effect, false))
         : Effect.ensuring(restore(effect), this.#release([this.#take(key)]))
     )
   }
 
   /** As `holdNow` of a lock. */
-  holdNow<A, E>(
-    key: string,
-    begin: (answer: (done: Effect.Effect<A, E>) => void) => boolean,
-    otherwise: () => Effect.Effect<A, E>
-  ): Effect.Effect<A, E> {
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.callback((resume) => {
-        if (this.#entries.has(key)) return resume(restore(this.using(key, Effect.suspend(otherwise), false)))
-        const entry = this.#take(key)
-        const answer = (done: Effect.Effect<A, E>) => resume(this.#released(entry, done))
-        try {
-          if (!begin(answer)) answer(restore(Effect.suspend(otherwise)))
-        } catch (defect) {
-          answer(Exit.die(defect))
-        }
-      })
-    )
+  holdNow<A, E>(key: string, begin: Begin<A, E>): Effect.Effect<A, E> {
+    return Effect.uninterruptibleMask((restore) => {
+      if (this.#isUsed(key)) return restore(this.using(key, unlocked(begin), false))
+      const entry = this.#take(key)
+      try {
+        return begun(begin, restore, (done) => this.#released(entry, done))
+      } catch (defect) {
+        return this.#released(entry, Exit.die(defect))
+      }
+    })
   }
 
   /** Waits for a lock; `isUsers`: for an effect of the user, which is told what it holds. */
@@ -99,7 +121,7 @@ export class KeyedLock {
   holdAll<A, E, R>(keys: Iterable<string>, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.uninterruptibleMask((restore) => {
       const all = [...keys]
-      return all.some((key) => this.#entries.has(key))
+      return all.some((key) => this.#isUsed(key))
         ? restore(this.#awaitAll(all.sort(), effect))
         : this.#takeAll(all, restore(effect))
     })
@@ -144,16 +166,29 @@ export class KeyedLock {
     )
   }
 
+  #isUsed(key: string): boolean {
+    const entry = this.#entries.get(key)
+    return entry !== undefined && entry.users > 0
+  }
+
   /** Takes a lock that nobody uses. */
   #take(key: string): Entry {
-    const entry: Entry = { key, semaphore: undefined, users: 1, holder: undefined }
+    const entry = this.#entryOf(key)
+    entry.users = 1
+    return entry
+  }
+
+  #entryOf(key: string): Entry {
+    const known = this.#entries.get(key)
+    if (known !== undefined) return known
+    const entry: Entry = { key, semaphore: undefined, users: 0, holder: undefined }
     this.#entries.set(key, entry)
     return entry
   }
 
   /** Gives it back when an effect is done, which mostly it is already. */
   #released<A, E>(entry: Entry, done: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    if (!Exit.isExit(done) || entry.users > 1) return Effect.ensuring(done, this.#release([entry]))
+    if (entry.users > 1 || settled(done) === undefined) return Effect.ensuring(done, this.#release([entry]))
     this.#leave(entry)
     return done
   }
@@ -171,16 +206,17 @@ export class KeyedLock {
 
   /** Joins those who use or await a lock. */
   #enter(key: string): { readonly entry: Entry; readonly semaphore: Semaphore.Semaphore } {
-    const entry = this.#entries.get(key) ?? { key, semaphore: Semaphore.makeUnsafe(1), users: 0, holder: undefined }
-    this.#entries.set(key, entry)
+    const entry = this.#entryOf(key)
+    // Without a permit where somebody has taken the lock, who has it.
+    entry.semaphore ??= Semaphore.makeUnsafe(entry.users === 0 ? 1 : 0)
     entry.users++
-    // Without a permit, which who took the lock has.
-    entry.semaphore ??= Semaphore.makeUnsafe(0)
     return { entry, semaphore: entry.semaphore }
   }
 
   #leave(entry: Entry): void {
-    if (--entry.users === 0) this.#entries.delete(entry.key)
+    if (--entry.users > 0) return
+    entry.semaphore = undefined
+    if (this.#entries.size > mostIdle) this.#entries.delete(entry.key)
   }
 }
 
@@ -198,11 +234,8 @@ class LockOf implements Lock {
     return this.#locks.hold(this.#key, effect)
   }
 
-  holdNow<A, E>(
-    begin: (answer: (done: Effect.Effect<A, E>) => void) => boolean,
-    otherwise: () => Effect.Effect<A, E>
-  ): Effect.Effect<A, E> {
-    return this.#locks.holdNow(this.#key, begin, otherwise)
+  holdNow<A, E>(begin: Begin<A, E>): Effect.Effect<A, E> {
+    return this.#locks.holdNow(this.#key, begin)
   }
 
   holdForUser<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {

@@ -13,6 +13,7 @@ import {
 import type { Announcer } from "./hub.ts"
 import type { Member } from "./member.ts"
 import { type Owned, own } from "./owned.ts"
+import { settled, succeeded } from "./settled.ts"
 
 /** What an error says about its place. */
 export interface Where {
@@ -41,7 +42,23 @@ export class Draft<in out S> {
   payload(codec: Codec<S>): Effect.Effect<Payload, StateInvalid> {
     if (this.#encoded?.codec === codec) return Exit.succeed(this.#encoded.payload)
     if (this.#begun?.codec === codec) return this.#begun.payload
-    return Effect.mapBothEager(codec.encode(this.state), {
+    return this.#noted(codec, codec.encode(this.state))
+  }
+
+  /** The same, where a codec answers at once. */
+  payloadNow(codec: Codec<S>): Payload | undefined {
+    if (this.#encoded?.codec === codec) return this.#encoded.payload
+    if (this.#begun?.codec === codec) return undefined
+    const encoding = codec.encode(this.state)
+    const encoded = succeeded(encoding)
+    // What a codec did at once (to encode) is not done again for what it does later (to compress, in a thread).
+    if (encoded === undefined) this.#begun = { codec, payload: this.#noted(codec, encoding) }
+    else this.#encoded = { codec, payload: encoded.value }
+    return encoded?.value
+  }
+
+  #noted(codec: Codec<S>, encoding: Effect.Effect<Payload, CodecError>): Effect.Effect<Payload, StateInvalid> {
+    return Effect.mapBothEager(encoding, {
       onFailure: (error) => invalid(this.where, error),
       onSuccess: (payload) => {
         this.#encoded = { codec, payload }
@@ -50,30 +67,18 @@ export class Draft<in out S> {
     })
   }
 
-  /** The same, where a codec answers at once. */
-  payloadNow(codec: Codec<S>): Payload | undefined {
-    const payload = this.payload(codec)
-    if (this.#encoded?.codec === codec) return this.#encoded.payload
-    // What a codec did at once (to encode) is not done again for what it does later (to compress, in a thread).
-    this.#begun = { codec, payload }
-    return undefined
-  }
-
   /** A private copy, where states are kept as they are. */
   owned(codec: Codec<S>): Effect.Effect<Owned<S>, StateInvalid> {
     if (this.#owned?.codec === codec) return this.#owned.copy
     const copy = Effect.mapErrorEager(own(codec, this.state), (error) => invalid(this.where, error))
     // What takes time to copy is the caller's until then, and copied anew for each who asks.
-    if (Exit.isExit(copy)) this.#owned = { codec, copy }
+    if (settled(copy) !== undefined) this.#owned = { codec, copy }
     return copy
   }
 
   /** The same, where it is copied at once and fits. */
   ownedNow(codec: Codec<S>): Owned<S> | undefined {
-    const copy = this.owned(codec)
-    // Sound: an effect that is an exit has the types of that exit.
-    const exit = Exit.isExit(copy) ? (copy as Exit.Exit<Owned<S>, StateInvalid>) : undefined
-    return exit !== undefined && Exit.isSuccess(exit) ? exit.value : undefined
+    return succeeded(this.owned(codec))?.value
   }
 }
 
@@ -147,11 +152,12 @@ export const write = <S>(register: StateRegister<S>, next: Draft<S>, expected: R
 
 /** What an unconditional write comes to. */
 export const overwritten = (saving: Saving): Effect.Effect<void, WriteError> =>
-  Effect.mapEager(
-    // Under "any" a register does not compare revisions, so a conflict here is a defect of the backend.
-    Effect.catchEager(saving, (error) => (error._tag === "RevisionConflict" ? Exit.die(error) : Exit.fail(error))),
-    () => undefined
-  )
+  succeeded(saving) === undefined
+    ? // Under "any" a register does not compare revisions, so a conflict here is a defect of the backend.
+      Effect.asVoid(
+        Effect.catchEager(saving, (error) => (error._tag === "RevisionConflict" ? Exit.die(error) : Exit.fail(error)))
+      )
+    : Exit.void
 
 /** Writes whatever the current revision is. */
 export const overwrite = <S>(register: StateRegister<S>, next: Draft<S>): Effect.Effect<void, WriteError> =>
@@ -306,9 +312,14 @@ class Decoded<in out S> implements StateRegister<S> {
   }
 
   #told(entry: NewEntry, saving: Saving): Saving {
+    const saved = succeeded(saving)
+    if (saved !== undefined) {
+      this.#tell(entry, saved.value)
+      return saved
+    }
     return Effect.mapBothEager(saving, {
       onSuccess: (revision) => {
-        if (this.#announcer.listening()) this.#announcer.publish(Revision.saved({ ...entry, revision }))
+        this.#tell(entry, revision)
         return revision
       },
       // A register need not know under which name and key it serves.
@@ -317,6 +328,10 @@ class Decoded<in out S> implements StateRegister<S> {
           ? new RevisionConflict({ ...this.#where, expected: error.expected, actual: error.actual })
           : error
     })
+  }
+
+  #tell(entry: NewEntry, revision: Revision.Revision): void {
+    if (this.#announcer.listening()) this.#announcer.publish(Revision.saved({ ...entry, revision }))
   }
 }
 

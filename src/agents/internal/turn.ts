@@ -9,6 +9,11 @@ export class Turn {
     return this.#number
   }
 
+  /** When this one began, as `performance.now()` has it. */
+  get began(): number {
+    return this.#begin()
+  }
+
   /** How long this one has lasted. */
   get millis(): number {
     return performance.now() - this.#begin()

@@ -1,5 +1,6 @@
 import { Effect, Exit } from "effect"
 import type { Failure } from "../internal/backend.ts"
+import { settled } from "../internal/settled.ts"
 import type { Keys } from "./keys.ts"
 import type { Argument, Reply, Server } from "./Server.ts"
 import * as Scripts from "./scripts.ts"
@@ -60,8 +61,8 @@ export class Puts {
     }
     const answered = (reply: Exit.Exit<Reply, Failure>) => this.#answer(group, reply, replaces)
     this.#server.beginScript("write", Scripts.writePlain, keys, args, (reply) => {
-      // Sound: an exit has the types of the effect that it is.
-      if (Exit.isExit(reply)) answered(reply as Exit.Exit<Reply, Failure>)
+      const exit = settled(reply)
+      if (exit !== undefined) answered(exit)
       // What has to be asked again is asked once for all of them.
       else Effect.runCallback(reply, { onExit: answered })
     })

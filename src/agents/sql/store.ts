@@ -6,6 +6,7 @@ import type { Rows } from "../internal/follower.ts"
 import type { Hub } from "../internal/hub.ts"
 import * as Lifetime from "../internal/lifetime.ts"
 import type { Listing, ListingOf } from "../internal/listing.ts"
+import { succeeded } from "../internal/settled.ts"
 import type { Saving, Where } from "../internal/stateRegister.ts"
 import type { Cells, Plan } from "../query/ir.ts"
 import { compile } from "../query/sql.ts"
@@ -212,6 +213,9 @@ export class SqlStore implements Store {
     expected: Revision.Expected,
     stored: Effect.Effect<Written, Failure | Conflict>
   ): Saving {
+    const done = succeeded(stored)
+    if (done !== undefined && !this.collection.follower.follows(key))
+      return Exit.succeed(Revision.make(done.value[0] ?? 0))
     const failed = Effect.mapErrorEager(stored, (failure) => compareError(this.options.where(key), expected)(failure))
     return Effect.flatMapEager(failed, ([revision = 0]) =>
       this.collection.follower.follows(key) ? this.#saved(key, next, revision) : Exit.succeed(Revision.make(revision))

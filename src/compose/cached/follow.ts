@@ -1,4 +1,5 @@
-import { Effect, Exit, Fiber, Schedule, type Scope, Stream } from "effect"
+import { Effect, type Exit, Fiber, Schedule, type Scope, Stream } from "effect"
+import { succeeded } from "../../agents/internal/settled.ts"
 import type { StateRegister } from "../../agents/internal/stateRegister.ts"
 import type { Listener, Listening } from "../../agents/Register.ts"
 import type { ReadError } from "../../agents/StateError.ts"
@@ -48,8 +49,7 @@ export const follow = <S>(
 }
 
 const isBegun = (listening: Effect.Effect<Listening, ReadError> | undefined): listening is Exit.Success<Listening> =>
-  // Sound: an effect that is an exit has the types of that exit.
-  Exit.isExit(listening) && Exit.isSuccess(listening as Exit.Exit<Listening, ReadError>)
+  listening !== undefined && succeeded(listening) !== undefined
 
 /** What takes time to begin, or for ever. */
 class Following implements Listening {

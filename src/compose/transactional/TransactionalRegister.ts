@@ -33,7 +33,7 @@ export class TransactionalRegister<in out S> implements StateRegister<S> {
       )
     this.lock = {
       hold: (effect) => mine((lock) => lock.hold(effect)),
-      holdNow: (begin, otherwise) => mine((lock) => lock.holdNow(begin, otherwise)),
+      holdNow: (begin) => mine((lock) => lock.holdNow(begin)),
       holdForUser: (effect) => mine((lock) => lock.holdForUser(effect))
     }
   }

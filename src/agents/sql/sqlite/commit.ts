@@ -13,15 +13,28 @@ export interface Defect {
 /** What became of a write. */
 export type Outcome = Written | Conflict | Failure | Defect
 
+/** Commits one write; `"busy"` when another connection has the lock, and nothing was done. */
+export const commitOne = (connection: Connection, write: Work): Outcome | "busy" => {
+  try {
+    const replaced = replaceAlone(connection, write)
+    return replaced === undefined ? committed(connection, write) : [replaced]
+  } catch (error) {
+    return isBusy(error) ? "busy" : failed(connection, error)
+  }
+}
+
 /** Commits writes in their order; `"busy"` when another connection has the lock, and nothing was done. */
 export const commit = (connection: Connection, writes: ReadonlyArray<Work>): ReadonlyArray<Outcome> | "busy" => {
+  const [first] = writes
+  if (first !== undefined && writes.length === 1) {
+    const outcome = commitOne(connection, first)
+    return outcome === "busy" ? outcome : [outcome]
+  }
   try {
-    const replaced = replaceAlone(connection, writes)
-    if (replaced !== undefined) return [[replaced]]
     return together(connection, writes, (write) => apply(connection, write))
   } catch (error) {
     if (isBusy(error)) return "busy"
-    if (writes.length === 1 || mayHaveHappened(error)) return writes.map(() => failed(connection, error))
+    if (mayHaveHappened(error)) return writes.map(() => failed(connection, error))
   }
   // One of them is at fault. It is found out which by undoing it alone.
   try {
@@ -44,10 +57,9 @@ const together = (
  * Replaces one state by one statement, which is a transaction of its own: BEGIN and COMMIT beside it take a twentieth of a save. Answers its
  * revision; `undefined` where it takes more, and nothing was done.
  */
-const replaceAlone = (connection: Connection, writes: ReadonlyArray<Work>): number | undefined => {
-  const [write] = writes
-  if (write === undefined || writes.length > 1 || !isWrite(write) || write.length > 1) return undefined
-  const [step] = write
+const replaceAlone = (connection: Connection, write: Work): number | undefined => {
+  if (!isWrite(write) || write.length > 1) return undefined
+  const step = write[0]
   if (step?._tag !== "Put" || step.keep.count > 1) return undefined
   const { collection, expected, key } = step
   const current = expected === "any" ? connection.known.get(collection, key) : expected
@@ -73,9 +85,12 @@ const isolated = (connection: Connection, write: Work): Outcome => {
   }
 }
 
+const committed = (connection: Connection, write: Work): Outcome =>
+  together(connection, [write], (write) => apply(connection, write))[0] ?? []
+
 const alone = (connection: Connection, write: Work): Outcome => {
   try {
-    return together(connection, [write], (write) => apply(connection, write))[0] ?? []
+    return committed(connection, write)
   } catch (error) {
     return failed(connection, error)
   }

@@ -3,7 +3,7 @@ import type { Turn } from "../../internal/turn.ts"
 // How many groups of one write it takes to believe that there is only one who writes.
 const lonely = 4
 // In milliseconds: who writes on and on without waiting would keep the event loop from turning.
-const longestTurn = 2
+const longestTurn = 4
 
 /**
  * Tells whether a write has to wait for others that may come in the same turn of the event loop. Where one fiber writes at a
@@ -19,14 +19,14 @@ export class Company {
     this.#turn = turn
   }
 
-  /** Whether a fiber that wants to write now is on its own. */
-  isAlone(writer: object | undefined): boolean {
-    const { number } = this.#turn
+  /** Whether a fiber that wants to write at a time is on its own. */
+  isAlone(writer: object | undefined, now: number): boolean {
+    const { began, number } = this.#turn
     if (this.#number !== number) {
       this.#number = number
       this.#writer = writer
     } else if (this.#writer !== writer) this.#singles = 0
-    return this.#singles >= lonely && this.#turn.millis < longestTurn
+    return this.#singles >= lonely && now - began < longestTurn
   }
 
   /** Notes how many writes came together. */

@@ -3,7 +3,7 @@ import { Grouping, type Waiting } from "../../internal/grouping.ts"
 import { Turn } from "../../internal/turn.ts"
 import type { Conflict, Failure, Written } from "../Engine.ts"
 import { Answers } from "./answers.ts"
-import { commit, isWritten, type Outcome } from "./commit.ts"
+import { commit, commitOne, isWritten, type Outcome } from "./commit.ts"
 import { Company } from "./company.ts"
 import type { Connection, Log } from "./connection.ts"
 import { busyFailure } from "./errors.ts"
@@ -87,30 +87,29 @@ export class Writer {
   begin(write: Work, answer: (written: Effect.Effect<Written, Failure | Conflict>) => void): boolean {
     if (this.#isClosing) return false
     const size = sizeOf(write)
-    const alone = this.#company.isAlone(Fiber.getCurrent()) ? this.#alone(write, size) : undefined
+    const now = performance.now()
+    const alone = this.#company.isAlone(Fiber.getCurrent(), now) ? this.#alone(write, size, now) : undefined
     if (alone === undefined) this.#grouping.begin(write, size, answer)
     else answer(alone)
     return true
   }
 
   /** Commits at once what nothing else is waiting for; `undefined` where it is to go the common way. */
-  #alone(write: Work, size: number): Exit.Exit<Written, Failure | Conflict> | undefined {
+  #alone(write: Work, size: number, now: number): Exit.Exit<Written, Failure | Conflict> | undefined {
     if (!this.#isIdle || !this.#connection.isOpen) return undefined
     const rows = rowsOfWork(write)
     const unseen = this.#unseen + size + rows * unseenBytesOfRow
     if (unseen >= unseenBytes || this.#pace.predict(rows, size) > longestHere) return undefined
-    const begun = performance.now()
-    const outcomes = commit(this.#connection, [write])
-    if (outcomes === "busy") {
+    const outcome = commitOne(this.#connection, write)
+    if (outcome === "busy") {
       this.#counts.busy++
       return undefined
     }
-    this.#pace.observe(rows, size, performance.now() - begun)
+    this.#pace.observe(rows, size, performance.now() - now)
     this.#unseen = unseen
     this.#counts.commitsHere++
-    this.#counts.largestCommit = Math.max(this.#counts.largestCommit, 1)
-    const outcome = outcomes[0]
-    if (outcome !== undefined && isWritten(outcome)) this.#counts.writes++
+    if (this.#counts.largestCommit === 0) this.#counts.largestCommit = 1
+    if (isWritten(outcome)) this.#counts.writes++
     return exitOf(outcome)
   }
 
