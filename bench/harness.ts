@@ -38,7 +38,7 @@ export interface Result {
   readonly unit: "us"
 }
 
-/** All benchmarks of the files imported so far. */
+/** The benchmarks of the file that was imported last. */
 export const registered: Array<Bench> = []
 
 /** Adds a benchmark: `bench("sqlite/load 1 KB", Effect.gen(...))`. The part before the slash is the primitive. */

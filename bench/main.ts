@@ -11,12 +11,12 @@ import { globSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect } from "effect"
-import { measure, type Result, registered } from "./harness.ts"
+import { type Bench, measure, type Result, registered } from "./harness.ts"
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  // `only` is how a process is told its one benchmark.
-  options: { json: { type: "boolean" }, only: { type: "string" } }
+  // `only` and `file` are how a process is told its one benchmark.
+  options: { json: { type: "boolean" }, only: { type: "string" }, file: { type: "string" } }
 })
 const word = (positionals[0] ?? "").toLowerCase()
 
@@ -26,8 +26,8 @@ const time = (micros: number): string =>
 const row = (name: string, ours: string, raw: string, ratio: string): string =>
   `${name.padEnd(80)}${ours.padStart(10)}${raw.padStart(10)}${ratio.padStart(9)}`
 
-const measureApart = (name: string): Result => {
-  const args = [...process.execArgv, import.meta.filename, "--only", name]
+const measureApart = (file: string, name: string): Result => {
+  const args = [...process.execArgv, import.meta.filename, "--file", file, "--only", name]
   const { status, stdout } = spawnSync(process.execPath, args, {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"]
@@ -43,13 +43,19 @@ const show = (result: Result): string =>
 
 NodeRuntime.runMain(
   Effect.gen(function* () {
-    const files = globSync("**/*.bench.ts", { cwd: import.meta.dirname }).sort()
-    for (const file of files) yield* Effect.promise(() => import(`./${file}`))
-    const only = registered.find(({ name }) => name === values.only)
-    if (only !== undefined) return yield* Effect.flatMap(measure(only), (result) => Console.log(JSON.stringify(result)))
-    const chosen = registered.filter(({ name }) => name.toLowerCase().includes(word))
+    const files =
+      values.file === undefined ? globSync("**/*.bench.ts", { cwd: import.meta.dirname }).sort() : [values.file]
+    const all: Array<{ readonly bench: Bench; readonly file: string }> = []
+    for (const file of files) {
+      yield* Effect.promise(() => import(`./${file}`))
+      for (const bench of registered.splice(0)) all.push({ bench, file })
+    }
+    const only = all.find(({ bench }) => bench.name === values.only)
+    if (only !== undefined)
+      return yield* Effect.flatMap(measure(only.bench), (result) => Console.log(JSON.stringify(result)))
+    const chosen = all.filter(({ bench }) => bench.name.toLowerCase().includes(word))
     if (chosen.length === 0) return yield* Effect.die(`no benchmark is named "${word}"`)
     if (values.json !== true) yield* Console.log(row("", "ours", "raw", "ratio"))
-    for (const { name } of chosen) yield* Console.log(show(measureApart(name)))
+    for (const { bench, file } of chosen) yield* Console.log(show(measureApart(file, bench.name)))
   })
 )
