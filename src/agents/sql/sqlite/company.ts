@@ -1,7 +1,7 @@
 import type { Turn } from "../../internal/turn.ts"
 
 // How many groups of one write it takes to believe that there is only one who writes.
-const lonely = 4
+const lonely = 2
 // In milliseconds: who writes on and on without waiting would keep the event loop from turning.
 const longestTurn = 4
 
