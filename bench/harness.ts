@@ -38,7 +38,7 @@ export interface Result {
   readonly unit: "us"
 }
 
-/** The benchmarks of the file that was imported last. */
+/** The benchmarks of what was imported, until somebody takes them. */
 export const registered: Array<Bench> = []
 
 /** Adds a benchmark: `bench("sqlite/load 1 KB", Effect.gen(...))`. The part before the slash is the primitive. */

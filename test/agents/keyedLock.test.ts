@@ -10,7 +10,8 @@ const ways = {
   hold: <A>(locks: KeyedLock, key: string, effect: Effect.Effect<A>) => locks.hold(key, effect),
   "hold for a user": <A>(locks: KeyedLock, key: string, effect: Effect.Effect<A>) => locks.at(key).holdForUser(effect),
   "hold now": <A>(locks: KeyedLock, key: string, effect: Effect.Effect<A>) => locks.holdNow(key, () => effect),
-  "hold all": <A>(locks: KeyedLock, key: string, effect: Effect.Effect<A>) => locks.holdAll([key, `${key}-2`], effect)
+  "hold all": <A>(locks: KeyedLock, key: string, effect: Effect.Effect<A>) =>
+    locks.holdAll([key, `${key}-2`, key], effect)
 }
 
 for (const [name, way] of Object.entries(ways))

@@ -24,7 +24,7 @@ export const make = (where: string): Lock => new KeyedLock(where).at("")
 export const unlocked = <A, E>(begin: Begin<A, E>): Effect.Effect<A, E> =>
   Effect.uninterruptibleMask((restore) => begun(begin, restore, (done) => done))
 
-// `over` is told what came of it where that is not said by an exit.
+// `over` is given what it came to, or what is still to be run, and answers that with what comes after.
 const begun = <A, E>(
   begin: Begin<A, E>,
   restore: (effect: Effect.Effect<A, E>) => Effect.Effect<A, E>,
@@ -57,7 +57,7 @@ interface Entry extends Holdable {
 
 const sharedLocks = new WeakMap<object, KeyedLock>()
 
-/** Locks by key. Most keys are in it while somebody holds or awaits them only, so a family may have any number of keys. */
+/** Locks by key. But for a few, keys are in it only while somebody holds or awaits them: a family may have any number of keys. */
 export class KeyedLock {
   readonly #entries = new Map<string, Entry>()
   readonly #where: string
@@ -120,7 +120,7 @@ export class KeyedLock {
   /** Holds the locks of many keys, taken in one order by everybody so that two batches never wait for each other. */
   holdAll<A, E, R>(keys: Iterable<string>, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.uninterruptibleMask((restore) => {
-      const all = [...keys]
+      const all = [...new Set(keys)]
       return all.some((key) => this.#isUsed(key))
         ? restore(this.#awaitAll(all.sort(), effect))
         : this.#takeAll(all, restore(effect))

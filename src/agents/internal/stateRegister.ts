@@ -154,8 +154,9 @@ export const write = <S>(register: StateRegister<S>, next: Draft<S>, expected: R
 export const overwritten = (saving: Saving): Effect.Effect<void, WriteError> =>
   succeeded(saving) === undefined
     ? // Under "any" a register does not compare revisions, so a conflict here is a defect of the backend.
-      Effect.asVoid(
-        Effect.catchEager(saving, (error) => (error._tag === "RevisionConflict" ? Exit.die(error) : Exit.fail(error)))
+      Effect.mapEager(
+        Effect.catchEager(saving, (error) => (error._tag === "RevisionConflict" ? Exit.die(error) : Exit.fail(error))),
+        () => undefined
       )
     : Exit.void
 
