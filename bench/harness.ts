@@ -55,11 +55,11 @@ export const temporaryDirectory: Effect.Effect<string, never, Scope.Scope> = Eff
 const mostRounds = 501
 const fewestRounds = 7
 const measuringMillis = 5_000
-// Short, so that a disk or a machine that slows down for a while slows both sides.
-const roundMillis = 4
+// Short, so that a disk or a machine that slows down for a while slows both sides; long enough for the event loop to turn.
+const roundMillis = 12
 const warmUpMillis = 600
 // V8 counts calls, not time, before it compiles: slow operations need longer.
-const warmUpCalls = 3_000
+const warmUpCalls = 20_000
 const longestWarmUpMillis = 6_000
 
 /** Runs one comparison. */
@@ -118,6 +118,8 @@ const warmUp = async (call: (i: number) => unknown): Promise<Side> => {
   return {
     millis: took,
     round: async () => {
+      // In a turn of the event loop of its own: how long the other side has kept the loop is not this one's fault.
+      await new Promise((resolve) => setImmediate(resolve))
       micros.push(((await timed(count)) * 1000) / count)
     },
     median: () => micros.toSorted((a, b) => a - b)[Math.floor(micros.length / 2)] ?? Number.NaN

@@ -3,7 +3,7 @@ import type { Turn } from "../../internal/turn.ts"
 // How many groups of one write it takes to believe that there is only one who writes.
 const lonely = 2
 // In milliseconds: who writes on and on without waiting would keep the event loop from turning.
-const longestTurn = 4
+const longestTurn = 6
 
 /**
  * Tells whether a write has to wait for others that may come in the same turn of the event loop. Where one fiber writes at a
