@@ -22,7 +22,7 @@ import { ExactIndex } from "./ExactIndex.ts"
 /** What `engine` takes. */
 export interface Options {
   /**
-   * `"int8"` reads 8-bit codes, and the vectors themselves where those do not tell: a third of the time, a quarter more
+   * `"int8"` reads 8-bit codes, and the vectors themselves where those do not tell: half of the time, a quarter more
    * memory, the same answers. It gains most with embeddings, which are about equally long and lie all around the origin;
    * where codes tell little, a search takes somewhat longer than plain TypeScript. Default: `"none"`.
    */
