@@ -11,6 +11,7 @@ import {
   type WriteError
 } from "../StateError.ts"
 import type { Announcer } from "./hub.ts"
+import { unlocked } from "./keyedLock.ts"
 import type { Member } from "./member.ts"
 import { type Owned, own } from "./owned.ts"
 import { settled, succeeded } from "./settled.ts"
@@ -144,11 +145,7 @@ export const read = <S, A, E>(
 
 /** Writes, at once where the register can. */
 export const write = <S>(register: StateRegister<S>, next: Draft<S>, expected: Revision.Expected): Saving =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.callback((resume) => {
-      if (register.begin?.(next, expected, resume) !== true) resume(restore(register.write(next, expected)))
-    })
-  )
+  unlocked((answer) => (register.begin?.(next, expected, answer) === true ? undefined : register.write(next, expected)))
 
 /** What an unconditional write comes to. */
 export const overwritten = (saving: Saving): Effect.Effect<void, WriteError> =>

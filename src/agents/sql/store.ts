@@ -213,13 +213,12 @@ export class SqlStore implements Store {
     expected: Revision.Expected,
     stored: Effect.Effect<Written, Failure | Conflict>
   ): Saving {
-    const done = succeeded(stored)
-    if (done !== undefined && !this.collection.follower.follows(key))
-      return Exit.succeed(Revision.make(done.value[0] ?? 0))
-    const failed = Effect.mapErrorEager(stored, (failure) => compareError(this.options.where(key), expected)(failure))
-    return Effect.flatMapEager(failed, ([revision = 0]) =>
+    const told = ([revision = 0]: Written): Effect.Effect<Revision.Revision> =>
       this.collection.follower.follows(key) ? this.#saved(key, next, revision) : Exit.succeed(Revision.make(revision))
-    )
+    const done = succeeded(stored)
+    if (done !== undefined) return told(done.value)
+    const failed = Effect.mapErrorEager(stored, (failure) => compareError(this.options.where(key), expected)(failure))
+    return Effect.flatMapEager(failed, told)
   }
 
   #stored(key: string, next: NewEntry, expected: Revision.Expected): Effect.Effect<Written, Failure | Conflict> {
