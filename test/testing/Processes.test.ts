@@ -59,7 +59,9 @@ it.live("a server that answers before it has stored is found out by its own deat
     const server = yield* Client.server(socket, true)
     const subject = Client.subject(socket)
     yield* Processes.killRounds(subject, { rounds: 6 })
-    expect(yield* evidence(Processes.killRounds(subject, { rounds: 20, server }))).toContain("in place of")
+    expect(yield* evidence(Processes.killRounds(subject, { rounds: 20, server }))).toContain(
+      "nothing is stored, in place of"
+    )
   })
 )
 

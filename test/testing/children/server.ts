@@ -29,15 +29,19 @@ const read = (file: string): Stored =>
   // Only `store` makes such files.
   cache.get(file) ?? (existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Stored) : { last: 0 })
 
+const toDisk = (file: string, stored: Stored): void => {
+  writeFileSync(`${file}.new`, JSON.stringify(stored))
+  renameSync(`${file}.new`, file)
+}
+
 const store = (file: string, stored: Stored): void => {
   cache.set(file, stored)
-  const toDisk = () => {
-    writeFileSync(`${file}.new`, JSON.stringify(stored))
-    renameSync(`${file}.new`, file)
-  }
-  // The directory may be gone by then, with the test.
-  if (isHasty === "hasty") setTimeout(() => existsSync(dirname(file)) && toDisk(), 20)
-  else toDisk()
+  if (isHasty === "hasty") {
+    // The revision is kept at once: so a lost state shows in one way alone, that nothing is stored.
+    toDisk(file, { last: stored.last })
+    // The directory may be gone by then, with the test.
+    setTimeout(() => cache.get(file) === stored && existsSync(dirname(file)) && toDisk(file, stored), 20)
+  } else toDisk(file, stored)
 }
 
 const answer = ({ file, remove, write }: Request): Reply => {
