@@ -18,8 +18,8 @@ const family = <S>(
     return yield* Effect.provide(SqlAgent.family({ name, schema, ...options }), driver)
   })
 
-/** The same in better-sqlite3 by hand: a row a state, durable against a power cut like ours. */
-const raw = Effect.gen(function* () {
+/** A database of better-sqlite3, durable against a power cut like ours. */
+const database = Effect.gen(function* () {
   const filename = join(yield* temporaryDirectory, "raw.db")
   const db = yield* Effect.acquireRelease(
     Effect.sync(() => new Database(filename)),
@@ -27,6 +27,12 @@ const raw = Effect.gen(function* () {
   )
   db.pragma("journal_mode = WAL")
   db.pragma("synchronous = FULL")
+  return db
+})
+
+/** A row a state by hand, and nothing else. */
+const raw = Effect.gen(function* () {
+  const db = yield* database
   db.exec("CREATE TABLE state (key TEXT PRIMARY KEY, revision INTEGER NOT NULL, state TEXT NOT NULL) STRICT")
   const get = db.prepare<[string], string>("SELECT state FROM state WHERE key = ?").pluck()
   const put = db.prepare<[string, string]>(
@@ -36,6 +42,32 @@ const raw = Effect.gen(function* () {
     db,
     get: (key: string) => JSON.parse(get.get(key) ?? "null"),
     put: (key: string, state: unknown) => put.run(key, JSON.stringify(state))
+  }
+})
+
+// As ours: what the schema does not know is an error, and not dropped without a word.
+const encode = Schema.encodeSync(Conversation, { onExcessProperty: "error" })
+
+/** What a save does, by hand: checks the state against its schema, and stores it if the revision is the one that it follows. */
+const checked = Effect.gen(function* () {
+  const db = yield* database
+  db.exec(
+    `CREATE TABLE state (
+       collection TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, saved_at REAL NOT NULL, state TEXT NOT NULL,
+       PRIMARY KEY (collection, key)
+     ) STRICT`
+  )
+  const add = db.prepare<[key: string]>("INSERT INTO state VALUES ('threads', ?, 0, 0, 'null')")
+  const replace = db.prepare<[savedAt: number, state: string, collection: string, key: string, revision: number]>(
+    "UPDATE state SET revision = revision + 1, saved_at = ?, state = ? WHERE collection = ? AND key = ? AND revision = ?"
+  )
+  return {
+    db,
+    add: (key: string) => add.run(key),
+    replace: (key: string, state: Conversation, revision: number) => {
+      const { changes } = replace.run(Date.now(), JSON.stringify(encode(state)), "threads", key, revision)
+      if (changes === 0) throw new Error(`${key} is not at revision ${revision}`)
+    }
   }
 })
 
@@ -68,6 +100,18 @@ for (const [size, bytes] of [
     })
   )
 
+  bench(
+    `sqlite/save ${size}, against the same by hand: schema, JSON.stringify, compare and set`,
+    Effect.gen(function* () {
+      const agent = (yield* family("threads", Conversation)).at("thread")
+      const { add, replace } = yield* checked
+      add("thread")
+      const next = conversations(bytes)
+      let revision = 0
+      return { ours: (i) => agent.save(next(i)), raw: (i) => replace("thread", next(i), revision++) }
+    })
+  )
+
   /** As 64 fibers save at once, each its own key. */
   const together = Effect.gen(function* () {
     const threads = yield* family("threads", Conversation)
@@ -88,6 +132,22 @@ for (const [size, bytes] of [
         for (const [n, key] of keys.entries()) put(key, next(64 * i + n))
       })
       return { ours, raw: (i) => putAll.immediate(i) }
+    }),
+    { per: 64 }
+  )
+
+  bench(
+    `sqlite/save ${size}, 64 at once, a save, against the same by hand in one transaction`,
+    Effect.gen(function* () {
+      const { keys, next, ours } = yield* together
+      const { add, db, replace } = yield* checked
+      for (const key of keys) add(key)
+      let revision = 0
+      const replaceAll = db.transaction((i: number) => {
+        for (const [n, key] of keys.entries()) replace(key, next(64 * i + n), revision)
+        revision++
+      })
+      return { ours, raw: (i) => replaceAll.immediate(i) }
     }),
     { per: 64 }
   )
