@@ -87,6 +87,21 @@ DECLARE
   ats double precision[] := array_fill(0::double precision, ARRAY[cardinality(keys)]);
   knowns boolean[] := array_fill(false, ARRAY[cardinality(keys)]);
 BEGIN
+  -- One append alone, as most are, takes half of the time so. Where it does not fit, what follows says why.
+  IF cardinality(keys) = 1 AND ids[1] IS NULL THEN
+    UPDATE ${stream} s SET last = s.last + counts[1], at = greatest(s.at, times[1])
+      WHERE s.collection = collections[1] AND s.key = keys[1] AND (expecteds[1] = -1 OR s.last = expecteds[1])
+      RETURNING s.stream, s.last - counts[1] AS before, s.last, s.at INTO asked;
+    IF FOUND THEN
+      INSERT INTO ${event} (stream, position, at, type, data)
+        SELECT asked.stream, asked.before + 1 + e.place, asked.at, e.type, e.data
+        FROM unnest(places, types, datas) AS e(place, type, data);
+      PERFORM pg_notify(channel, p) FROM unnest(payloads) AS p;
+      RETURN QUERY SELECT asked.before + 1, asked.last, false, asked.before;
+      RETURN;
+    END IF;
+  END IF;
+
   INSERT INTO ${stream} (collection, key, last, compacted, at)
     SELECT DISTINCT a.collection, a.key, 0, 0, '-Infinity'::double precision
     FROM unnest(collections, keys) AS a(collection, key)
