@@ -9,6 +9,9 @@ import { AgentClosed } from "../../agents/StateError.ts"
 import { Passing } from "../internal/Passing.ts"
 import type { Cells } from "./Cells.ts"
 
+// What is missed together is one statement or round trip of most backends, which takes some hundreds.
+const loadedAtOnce = 256
+
 /** A family whose agents are the cells of its keys. */
 export const overCells = <S>(
   backend: Family.Family<S>,
@@ -46,7 +49,7 @@ export const overCells = <S>(
               DataAgent.loadOption(at(key)),
               Option.map((state) => [key, state] as const)
             ),
-          { concurrency: 32 }
+          { concurrency: loadedAtOnce }
         ),
         (found) => new Map(found.flatMap(Option.toArray))
       )
