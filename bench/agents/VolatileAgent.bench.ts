@@ -65,3 +65,19 @@ for (const [size, bytes] of [
       return { ours: (i) => agent.save(next(i)), raw: (i) => structuredClone(next(i)) }
     })
   )
+
+/** A family that keeps so many keys, and a save to each of twice as many in turn: every one makes the family forget another. */
+const bounded = (maxKeys: number) =>
+  Effect.gen(function* () {
+    const family = yield* VolatileAgent.family({ name: "counters", schema: Counter, maxKeys })
+    const save = (i: number) => family.at(`key-${Math.abs(i) % (2 * maxKeys)}`).save({ n: i })
+    for (let i = 0; i < 2 * maxKeys; i++) yield* save(i)
+    return save
+  })
+
+bench(
+  "volatile/save to a family of 100 000 keys at most, against one of 1 000",
+  Effect.gen(function* () {
+    return { ours: yield* bounded(100_000), raw: yield* bounded(1_000) }
+  })
+)

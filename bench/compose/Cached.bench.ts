@@ -1,9 +1,11 @@
 import { join } from "node:path"
 import { Cached, SqlAgent, VolatileAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { bench, temporaryDirectory } from "../harness.ts"
 import { Conversation, conversation, conversations } from "../states.ts"
+
+const Counter = Schema.Struct({ n: Schema.Number })
 
 const stored = Effect.gen(function* () {
   const filename = join(yield* temporaryDirectory, "cached.db")
@@ -82,5 +84,24 @@ bench(
     // Half of them are kept, so that each has been forgotten when its turn comes again.
     const cached = yield* Cached.family(below, { maxKeys: keys / 2 })
     return { ours: (i) => cached.at(`${i % keys}`).load, raw: (i) => below.at(`${i % keys}`).load }
+  })
+)
+
+/** A cache of so many keys before twice as many: each has been forgotten when its turn comes again. */
+const missing = (maxKeys: number) =>
+  Effect.gen(function* () {
+    const below = yield* VolatileAgent.family({ name: "counters", schema: Counter })
+    const key = (i: number) => `key-${Math.abs(i) % (2 * maxKeys)}`
+    yield* below.saveMany(Array.from({ length: 2 * maxKeys }, (_, i) => [key(i), { n: i }] as const))
+    const cached = yield* Cached.family(below, { maxKeys })
+    const load = (i: number) => cached.at(key(i)).load
+    for (let i = 0; i < 2 * maxKeys; i++) yield* load(i)
+    return load
+  })
+
+bench(
+  "cached/load for the first time from a family of which 100 000 keys are cached, against 1 000",
+  Effect.gen(function* () {
+    return { ours: yield* missing(100_000), raw: yield* missing(1_000) }
   })
 )

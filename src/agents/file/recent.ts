@@ -1,10 +1,10 @@
 import { byteLength } from "../../schema/Codec.ts"
+import { Recency } from "../internal/recency.ts"
 import type { Current } from "./stored.ts"
 
 /** States of recent use, at most so many keys and bytes: the least recently used ones are forgotten. */
 export class Recent {
-  // A Map keeps insertion order, and a use inserts again.
-  readonly #states = new Map<string, { readonly current: Current; readonly bytes: number }>()
+  readonly #states = new Recency<{ readonly current: Current; readonly bytes: number }>()
   readonly #maxKeys: number
   readonly #maxBytes: number
   #bytes = 0
@@ -15,13 +15,7 @@ export class Recent {
   }
 
   get(key: string): Current | undefined {
-    const found = this.#states.get(key)
-    if (found === undefined) return undefined
-    if (this.#states.size > 1) {
-      this.#states.delete(key)
-      this.#states.set(key, found)
-    }
-    return found.current
+    return this.#states.use(key)?.current
   }
 
   set(key: string, current: Current): void {
@@ -29,10 +23,8 @@ export class Recent {
     const bytes = current._tag === "None" ? 0 : sizeOf(current)
     this.#states.set(key, { current, bytes })
     this.#bytes += bytes
-    for (const oldest of this.#states.keys()) {
-      if (this.#states.size <= this.#maxKeys && this.#bytes <= this.#maxBytes) return
-      this.forget(oldest)
-    }
+    while (this.#states.size > this.#maxKeys || this.#bytes > this.#maxBytes)
+      this.#bytes -= this.#states.deleteOldest()?.bytes ?? 0
   }
 
   clear(): void {
@@ -41,10 +33,7 @@ export class Recent {
   }
 
   forget(key: string): void {
-    const found = this.#states.get(key)
-    if (found === undefined) return
-    this.#states.delete(key)
-    this.#bytes -= found.bytes
+    this.#bytes -= this.#states.delete(key)?.bytes ?? 0
   }
 }
 

@@ -6,6 +6,7 @@ import { readError } from "../internal/failure.ts"
 import { KeyedLock, type Lock } from "../internal/keyedLock.ts"
 import * as Lifetime from "../internal/lifetime.ts"
 import { type Owned, own } from "../internal/owned.ts"
+import { Recency } from "../internal/recency.ts"
 import { invalid, type Where } from "../internal/stateRegister.ts"
 import { AgentClosed, type ReadError, type StateInvalid } from "../StateError.ts"
 import { EventCodec } from "./eventCodec.ts"
@@ -100,7 +101,7 @@ export class Streams<in out E, in out S> {
   readonly #initial: Owned<S>
   readonly #locks: KeyedLock
   // In order of use, least recent first.
-  readonly #views = new Map<string, View<E, S>>()
+  readonly #views = new Recency<View<E, S>>()
   readonly #projections = new Map<string, Set<Compactable>>()
 
   private constructor(options: StreamsOptions<E, S>, shared: Shared<E>, codec: Codec<S>, initial: Owned<S>) {
@@ -190,13 +191,9 @@ export class Streams<in out E, in out S> {
           snapshots &&
           new Keeper(snapshots, nameFold(journal.where, undefined, version, this.#codec), this.#codec, journal.where)
       })
-    this.#views.delete(key)
     this.#views.set(key, view)
     // Who holds the agent of a key keeps its state; another one folds again.
-    for (const oldest of this.#views.keys()) {
-      if (this.#views.size <= cached) break
-      this.#views.delete(oldest)
-    }
+    if (this.#views.size > cached) this.#views.deleteOldest()
     return view
   }
 

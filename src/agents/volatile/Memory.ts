@@ -4,6 +4,7 @@ import { type ExactHistory, historyLength } from "../Claims.ts"
 import type * as Family from "../Family.ts"
 import type { Announcer, Hub } from "../internal/hub.ts"
 import type { Owned } from "../internal/owned.ts"
+import { Recency } from "../internal/recency.ts"
 import { type Draft, overwrite, type Saving, type StateRegister, type Where } from "../internal/stateRegister.ts"
 import * as Register from "../Register.ts"
 import * as Revision from "../Revision.ts"
@@ -33,8 +34,7 @@ export class Memory<in out S> {
   readonly #maxKeys: number
   readonly #maxBytes: number | undefined
   readonly #hub: Hub<Owned<S>>
-  // In order of use, least recent first: a Map keeps insertion order, and a use inserts again.
-  readonly #cells = new Map<string, Cell<S>>()
+  readonly #cells = new Recency<Cell<S>>()
   #bytes = 0
   // The highest revision of any key that was deleted or forgotten: a key that comes back starts above it.
   #floor = 0
@@ -71,7 +71,9 @@ export class Memory<in out S> {
     return {
       at,
       keys: (prefix) =>
-        Stream.suspend(() => Stream.fromIterable([...this.#cells.keys()].filter((key) => key.startsWith(prefix)))),
+        Stream.suspend(() =>
+          Stream.fromIterable(Array.from(this.#cells, ([key]) => key).filter((key) => key.startsWith(prefix)))
+        ),
       readMany: (keys) =>
         Effect.gen(function* () {
           const states = new Map<string, S>()
@@ -95,12 +97,7 @@ export class Memory<in out S> {
   }
 
   #use(key: string): Cell<S> | undefined {
-    const cell = this.#cells.get(key)
-    if (cell !== undefined && this.#limited) {
-      this.#cells.delete(key)
-      this.#cells.set(key, cell)
-    }
-    return cell
+    return this.#limited ? this.#cells.use(key) : this.#cells.get(key)
   }
 
   get #limited(): boolean {
@@ -151,7 +148,6 @@ export class Memory<in out S> {
       revisions.push({ state, savedAt, revision })
       if (revisions.length > this.#keep) revisions.splice(0, revisions.length - this.#keep)
       this.#bytes += bytes - (cell?.bytes ?? 0)
-      this.#cells.delete(key)
       this.#cells.set(key, { revisions, bytes })
       this.#hub.publish(key, Revision.saved({ state, savedAt, revision }))
       this.#evict()
@@ -162,10 +158,8 @@ export class Memory<in out S> {
   // The newest state stays even if it alone is over `maxBytes`: what was just acknowledged can be loaded.
   #evict(): void {
     const over = () => this.#cells.size > this.#maxKeys || this.#bytes > (this.#maxBytes ?? Number.POSITIVE_INFINITY)
-    for (const key of this.#cells.keys()) {
-      if (!over() || this.#cells.size <= 1) return
+    for (let key = this.#cells.oldest; key !== undefined && this.#cells.size > 1 && over(); key = this.#cells.oldest)
       this.remove(key)
-    }
   }
 
   remove(key: string): Option.Option<Revision.Revision> {

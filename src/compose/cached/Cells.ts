@@ -3,6 +3,7 @@ import type { DataAgent } from "../../agents/DataAgent.ts"
 import type { Family } from "../../agents/Family.ts"
 import type { Hub } from "../../agents/internal/hub.ts"
 import type { Owned } from "../../agents/internal/owned.ts"
+import { Recency } from "../../agents/internal/recency.ts"
 import { Cell } from "./Cell.ts"
 import type { Entry } from "./Entry.ts"
 import type { Shared } from "./Shared.ts"
@@ -19,8 +20,7 @@ export class Cells<in out S> {
   readonly #shared: Shared<S>
   readonly #hub: Hub<Owned<S>>
   readonly #maxKeys: number
-  // In order of use, least recent first: a Map keeps insertion order, and a use inserts again.
-  readonly #kept = new Map<string, Cell<S>>()
+  readonly #kept = new Recency<Cell<S>>()
   /** The highest revision of a cell that was dropped: none is given again. */
   #floor = 0
 
@@ -39,7 +39,7 @@ export class Cells<in out S> {
   }
 
   get all(): ReadonlyArray<Cell<S>> {
-    return [...this.#kept.values()]
+    return Array.from(this.#kept, ([, cell]) => cell)
   }
 
   /** The keys of which something waits to be written. */
@@ -50,7 +50,7 @@ export class Cells<in out S> {
   /** Does something with the cache of a key. */
   use<A, E>(key: string, f: (cell: Cell<S>) => Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.suspend(() => {
-      const cell = this.#touch(key)
+      const cell = this.#kept.use(key)
       return cell === undefined ? Effect.flatMap(this.#open(key), f) : f(cell)
     })
   }
@@ -67,7 +67,7 @@ export class Cells<in out S> {
 
   #take(key: string): Effect.Effect<Cell<S>> {
     return Effect.suspend(() => {
-      const cell = this.#touch(key)
+      const cell = this.#kept.use(key)
       // A cache that was just opened may be dropped before we hold it.
       if (cell === undefined) return Effect.andThen(this.#open(key), this.#take(key))
       cell.holders++
@@ -103,15 +103,6 @@ export class Cells<in out S> {
     })
   }
 
-  #touch(key: string): Cell<S> | undefined {
-    const cell = this.#kept.get(key)
-    if (cell !== undefined) {
-      this.#kept.delete(key)
-      this.#kept.set(key, cell)
-    }
-    return cell
-  }
-
   #open(key: string): Effect.Effect<Cell<S>> {
     return Effect.uninterruptible(
       Effect.suspend(() => {
@@ -130,7 +121,7 @@ export class Cells<in out S> {
   /** The least recently used ones past the limit, of those that may be dropped. */
   #excess(opened: Cell<S>): ReadonlyArray<Cell<S>> {
     const excess: Array<Cell<S>> = []
-    for (const cell of this.#kept.values()) {
+    for (const [, cell] of this.#kept) {
       if (this.#kept.size - excess.length <= this.#maxKeys) break
       const { behind, front, holders } = cell
       const isUsed = holders > 0 || front.standing.isWriting || behind?.isPending === true

@@ -1,13 +1,14 @@
+import { Recency } from "../../agents/internal/recency.ts"
+
 /**
  * What is known of each state of a family. There is one cell for a key as long as anybody uses it, since all who do have to
  * know the same; those used last are kept besides, for what they remember.
  */
-export class Cells<out Cell extends WeakKey> {
+export class Cells<in out Cell extends WeakKey> {
   readonly #make: (key: string) => Cell
   readonly #keep: number
   readonly #all = new Map<string, WeakRef<Cell>>()
-  /** In order of use, the last one last. */
-  readonly #recent = new Map<string, Cell>()
+  readonly #recent = new Recency<Cell>()
   readonly #collected = new FinalizationRegistry<string>((key) => {
     if (this.#all.get(key)?.deref() === undefined) this.#all.delete(key)
   })
@@ -19,13 +20,8 @@ export class Cells<out Cell extends WeakKey> {
 
   at(key: string): Cell {
     const cell = this.#all.get(key)?.deref() ?? this.#add(key)
-    this.#recent.delete(key)
     this.#recent.set(key, cell)
-    if (this.#recent.size > this.#keep)
-      for (const oldest of this.#recent.keys()) {
-        this.#recent.delete(oldest)
-        break
-      }
+    if (this.#recent.size > this.#keep) this.#recent.deleteOldest()
     return cell
   }
 

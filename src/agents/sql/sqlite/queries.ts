@@ -1,4 +1,5 @@
 import type Database from "better-sqlite3"
+import { Recency } from "../../internal/recency.ts"
 import type { Failure, Statement } from "../Engine.ts"
 import { isBusy, resultCode } from "./errors.ts"
 
@@ -24,7 +25,7 @@ export class Refused {
 /** Statements that read, prepared once each; of many the ones that were used last. */
 export class Queries {
   readonly #db: Database.Database
-  readonly #prepared = new Map<string, Database.Statement<Array<unknown>, QueryRow>>()
+  readonly #prepared = new Recency<Database.Statement<Array<unknown>, QueryRow>>()
 
   constructor(db: Database.Database) {
     this.#db = db
@@ -43,18 +44,11 @@ export class Queries {
   }
 
   #prepare(sql: string): Database.Statement<Array<unknown>, QueryRow> {
-    const known = this.#prepared.get(sql)
-    if (known !== undefined) {
-      this.#prepared.delete(sql)
-      this.#prepared.set(sql, known)
-      return known
-    }
+    const known = this.#prepared.use(sql)
+    if (known !== undefined) return known
     const statement = this.#compile(sql)
     this.#prepared.set(sql, statement)
-    for (const oldest of this.#prepared.keys()) {
-      if (this.#prepared.size <= mostPrepared) break
-      this.#prepared.delete(oldest)
-    }
+    if (this.#prepared.size > mostPrepared) this.#prepared.deleteOldest()
     return statement
   }
 
