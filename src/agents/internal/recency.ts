@@ -55,6 +55,9 @@ export class Recency<in out V> {
     if (entry === undefined) return undefined
     this.#entries.delete(key)
     this.#unlink(entry)
+    // What is dead and old would keep what is young from being collected.
+    entry.older = undefined
+    entry.newer = undefined
     return entry.value
   }
 

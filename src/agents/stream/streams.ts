@@ -100,7 +100,6 @@ export class Streams<in out E, in out S> {
   readonly #codec: Codec<S>
   readonly #initial: Owned<S>
   readonly #locks: KeyedLock
-  // In order of use, least recent first.
   readonly #views = new Recency<View<E, S>>()
   readonly #projections = new Map<string, Set<Compactable>>()
 
