@@ -9,7 +9,7 @@ import { AgentClosed } from "../../agents/StateError.ts"
 import { Passing } from "../internal/Passing.ts"
 import type { Cells } from "./Cells.ts"
 
-// What is missed together is one statement or round trip of most backends, which takes some hundreds.
+// What is missed together is read in few statements or round trips, where the backend gathers loads.
 const loadedAtOnce = 256
 
 /** A family whose agents are the cells of its keys. */
