@@ -168,6 +168,30 @@ for (const [size, bytes] of [
   )
 }
 
+const firstSaves = Array.from({ length: 500 }, (_, n) => n)
+
+bench(
+  "sqlite/save 1 KB, the first 500 to a new database, a save, against the same of JSON.stringify and upsert",
+  Effect.succeed({
+    ours: (i: number) =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const agent = (yield* family("threads", Conversation)).at("thread")
+          const next = conversations(1_000)
+          yield* Effect.forEach(firstSaves, (n) => agent.save(next(i + n)), { discard: true })
+        })
+      ),
+    raw: (i: number) =>
+      Effect.scoped(
+        Effect.map(raw, ({ put }) => {
+          const next = conversations(1_000)
+          for (const n of firstSaves) put("thread", next(i + n))
+        })
+      )
+  }),
+  { per: firstSaves.length }
+)
+
 const Counter = Schema.Struct({ n: Schema.Number })
 
 bench(

@@ -16,7 +16,8 @@ export class Connection {
   readonly statements: Statements
   readonly known = new Known()
   readonly #log: Database.Statement<[], [busy: number, pages: number, copied: number]>
-  readonly #checkpoint: Database.Statement<[], [busy: number, pages: number, copied: number]>
+  readonly #passive: Database.Statement<[], [busy: number, pages: number, copied: number]>
+  readonly #full: Database.Statement<[], [busy: number, pages: number, copied: number]>
   /** The first revision of new keys, by collection, for as long as the lock is held. */
   readonly #first = new Map<string, number>()
   #isOpen = true
@@ -26,7 +27,8 @@ export class Connection {
     this.file = file
     this.statements = prepare(db)
     this.#log = db.prepare<[], [number, number, number]>("PRAGMA wal_checkpoint(NOOP)").raw()
-    this.#checkpoint = db.prepare<[], [number, number, number]>("PRAGMA wal_checkpoint(PASSIVE)").raw()
+    this.#passive = db.prepare<[], [number, number, number]>("PRAGMA wal_checkpoint(PASSIVE)").raw()
+    this.#full = db.prepare<[], [number, number, number]>("PRAGMA wal_checkpoint(FULL)").raw()
   }
 
   get isOpen(): boolean {
@@ -111,9 +113,14 @@ export class Connection {
     return asLog(this.#log.get())
   }
 
-  /** Copies the log into the database file, as far as no reader still needs the pages there. Both are synced. */
-  checkpoint(): Log {
-    return asLog(this.#checkpoint.get())
+  /**
+   * Copies the log into the database file, as far as no reader still needs the pages there. Both are synced. What others
+   * wrote meanwhile, which is little, is copied with the write lock held: the log begins anew if it is whole when that is let
+   * go. Answers whether it was; the lock may be another connection's.
+   */
+  checkpoint(): boolean {
+    this.#passive.get()
+    return this.#full.get()?.[0] === 0
   }
 
   hasIndex(name: string): boolean {

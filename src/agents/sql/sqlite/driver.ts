@@ -1,14 +1,16 @@
+import type Database from "better-sqlite3"
 import { Context, Duration, Effect, Layer, Option, type Scope } from "effect"
 import type { Claims } from "../../Claims.ts"
 import { readError } from "../../internal/failure.ts"
 import { check, oneOf, optional, rule, text } from "../../internal/options.ts"
 import type { ReadError, StateCorrupt, StorageUnavailable } from "../../StateError.ts"
 import { fromEngine, SqlDriver, type SqlDriverService } from "../SqlDriver.ts"
+import type { Connection } from "./connection.ts"
 import * as Engine from "./engine.ts"
 import type { Figures } from "./figures.ts"
 import { figures, integrity } from "./health.ts"
-import { notLoaded, open, unavailable } from "./open.ts"
-import { inodeOf } from "./settings.ts"
+import { notLoaded, type Opening, open, unavailable } from "./open.ts"
+import { inodeOf, openAgain } from "./settings.ts"
 import { Writer } from "./writer.ts"
 
 /** Which database file, and how it is opened. */
@@ -73,7 +75,7 @@ export const make = (
 ): Effect.Effect<SqliteDriverService, StorageUnavailable | StateCorrupt, Scope.Scope> =>
   Effect.gen(function* () {
     yield* Effect.mapError(check(options, rules), ({ reason }) => unavailable(reason))
-    const opening = {
+    const opening: Opening = {
       filename: options.filename,
       isReadonly: options.readonly ?? false,
       synchronous: options.synchronous ?? "full",
@@ -83,7 +85,7 @@ export const make = (
     const { connection, writer } = yield* Effect.acquireRelease(
       Effect.map(open(Sqlite, opening), (connection) => ({
         connection,
-        writer: new Writer(connection, { ...opening, file: connection.file, inode: inodeOf(connection.file) })
+        writer: writerOf(Sqlite, connection, opening)
       })),
       ({ writer }) => Effect.promise(() => writer.close()),
       { interruptible: true }
@@ -103,6 +105,11 @@ export const layer = (options: Options): Layer.Layer<SqlDriver | Service, Storag
   Layer.effectContext(
     Effect.map(make(options), (driver) => Context.make(SqlDriver, driver).pipe(Context.add(Service, driver)))
   )
+
+const writerOf = (Sqlite: typeof Database, connection: Connection, opening: Opening): Writer => {
+  const options = { ...opening, file: connection.file, inode: inodeOf(connection.file) }
+  return new Writer(connection, options, () => openAgain(Sqlite, options))
+}
 
 const load = Effect.tryPromise({
   try: async () => (await import("better-sqlite3")).default,

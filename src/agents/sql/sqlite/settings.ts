@@ -1,6 +1,7 @@
 /** What every connection sets and reads back. Free of Effect: the worker has a connection of its own. */
 import { statSync } from "node:fs"
 import type Database from "better-sqlite3"
+import type { WorkerOptions } from "./protocol.ts"
 
 /** How a commit becomes durable. */
 export type Synchronous = "full" | "normal"
@@ -36,4 +37,20 @@ export const configure = (db: Database.Database, synchronous: Synchronous): void
   expectPragma(db, "foreign_keys", 1)
   expectPragma(db, "busy_timeout", 0)
   expectPragma(db, "wal_autocheckpoint", 0)
+}
+
+/** Opens a database file once more. Throws where there is another one in its place by now. */
+export const openAgain = (
+  Sqlite: typeof Database,
+  { file, inode, isReadonly, synchronous }: WorkerOptions
+): Database.Database => {
+  const db = new Sqlite(file, { readonly: isReadonly, fileMustExist: true, timeout: 0 })
+  try {
+    if (inodeOf(file) !== inode) throw new Error("there is another file in the place of the database")
+    configure(db, synchronous)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
 }

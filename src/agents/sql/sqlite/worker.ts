@@ -10,16 +10,13 @@ import { Connection } from "./connection.ts"
 import { busyFailure, readFailure } from "./errors.ts"
 import type { Work } from "./logSteps.ts"
 import type { Answer, Part, Ready, Request, WorkerOptions } from "./protocol.ts"
-import { configure, inodeOf } from "./settings.ts"
+import { openAgain } from "./settings.ts"
 
 // Sound: `Thread` starts it with these.
 const options = workerData as WorkerOptions
-const db = new Database(options.file, { readonly: options.isReadonly, fileMustExist: true, timeout: 0 })
-if (inodeOf(options.file) !== options.inode) throw new Error("there is another file in the place of the database")
-configure(db, options.synchronous)
-const connection = new Connection(db, options.file)
+const connection = new Connection(openAgain(Database, options), options.file)
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
-
+const sleep = (millis: number) => Atomics.wait(sleeper, 0, 0, millis)
 /** This thread may block while it waits for the lock of another connection. */
 const commitWhenFree = (writes: ReadonlyArray<Work>): Answer => {
   const deadline = performance.now() + options.busyTimeout
@@ -29,7 +26,23 @@ const commitWhenFree = (writes: ReadonlyArray<Work>): Answer => {
     if (outcomes !== "busy")
       return { _tag: "Committed", outcomes: outcomes.map(cloneable), millis: performance.now() - begun }
     if (begun >= deadline) return { _tag: "Failed", failure: busyFailure(options.file) }
-    Atomics.wait(sleeper, 0, 0, 1 + Math.random() * 2)
+    sleep(1 + Math.random() * 2)
+  }
+}
+
+// How often it is tried to get in between the commits of others, and how often while a reader is in the way.
+const mostTries = 200
+const mostTriesInVain = 20
+
+const checkpoint = (): void => {
+  let copied = 0
+  let inVain = 0
+  for (let tries = 0; tries < mostTries && inVain < mostTriesInVain; tries++) {
+    if (connection.checkpoint()) return
+    const now = connection.log.copied
+    inVain = now === copied ? inVain + 1 : 0
+    copied = now
+    sleep(0.5)
   }
 }
 
@@ -42,7 +55,7 @@ const answer = (request: Request): Answer => {
     case "CommitParts":
       return commitWhenFree([[...parts.splice(0).flat(), ...request.last]])
     case "Checkpoint":
-      connection.checkpoint()
+      checkpoint()
       return { _tag: "Checkpointed" }
     case "Integrity":
       return { _tag: "Integrity", found: connection.check() }

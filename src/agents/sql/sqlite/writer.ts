@@ -1,3 +1,4 @@
+import type Database from "better-sqlite3"
 import { Effect, Exit, Fiber } from "effect"
 import { Grouping, type Waiting } from "../../internal/grouping.ts"
 import { Turn } from "../../internal/turn.ts"
@@ -11,6 +12,7 @@ import type { Counts } from "./figures.ts"
 import { rowsOf as rowsOfWork, sizeOf, type Work } from "./logSteps.ts"
 import { Pace } from "./pace.ts"
 import type { Answer, Request, WorkerOptions } from "./protocol.ts"
+import { Room } from "./room.ts"
 import { isAvailable, Thread, WorkerGone } from "./thread.ts"
 import { pauseMillis } from "./waiting.ts"
 
@@ -25,6 +27,9 @@ const unseenBytes = 4_000_000
 const unseenBytesOfRow = 16_384
 const groupWrites = 512
 const groupBytes = 4_000_000
+// What a larger commit takes is the writing, so that it has no use for room in the log.
+const smallRows = 8
+const smallBytes = 16_384
 // So much goes to the worker at once: it writes while more of what comes together is encoded here.
 const earlyBytes = 1_000_000
 
@@ -45,6 +50,7 @@ export class Writer {
   readonly #pace = new Pace()
   readonly #turn = new Turn()
   readonly #company = new Company(this.#turn)
+  readonly #room: Room | undefined
   #unanswered = 0
   #whenIdle: (() => void) | undefined
   #isClosing = false
@@ -53,10 +59,13 @@ export class Writer {
   #nextCheckpoint = 0
   #counts = { writes: 0, commitsHere: 0, commitsInWorker: 0, largestCommit: 0, busy: 0, checkpoints: 0 }
 
-  constructor(connection: Connection, options: WorkerOptions) {
+  /** `again` opens the same database once more. */
+  constructor(connection: Connection, options: WorkerOptions, again: () => Database.Database) {
     this.#connection = connection
     this.#options = options
     this.#mayThread = isAvailable && options.file !== ":memory:"
+    const isSynced = options.file !== ":memory:" && options.synchronous === "full"
+    this.#room = isSynced ? new Room(options.file, again) : undefined
     this.#grouping = new Grouping({
       run: (group) => this.#run(group),
       lanes: 1,
@@ -110,6 +119,7 @@ export class Writer {
     this.#counts.commitsHere++
     if (this.#counts.largestCommit === 0) this.#counts.largestCommit = 1
     if (isWritten(outcome)) this.#counts.writes++
+    this.#makeRoom(rows, size)
     return exitOf(outcome)
   }
 
@@ -172,6 +182,7 @@ export class Writer {
     this.#pace.observe(rowsOf(group), bytesOf(group), performance.now() - begun)
     this.#counts.commitsHere++
     this.#answer(group, (i) => outcomes[i])
+    this.#makeRoom(rowsOf(group), bytesOf(group))
     return true
   }
 
@@ -218,7 +229,15 @@ export class Writer {
     })
   }
 
-  /** Copies the log into the database file when it has grown long, while no one writes: so it can begin anew. */
+  #makeRoom(rows: number, bytes: number): void {
+    if (this.#room === undefined || rows > smallRows || bytes > smallBytes) return
+    if (this.#room.isWanted()) this.#room.make(this.#log.pages)
+  }
+
+  /**
+   * Copies the log into the database file when it has grown long. Groups wait meanwhile, and who writes alone does at the end
+   * of its turn: by then there is little left to copy, and the log begins anew once it is copied whole.
+   */
   #checkpointed(group: Group): void | Promise<void> {
     this.#unseen += bytesOf(group) + rowsOf(group) * unseenBytesOfRow
     if (this.#unseen < unseenBytes || !this.#isLogLong()) return

@@ -4,7 +4,7 @@ import { readFileSync, renameSync, statSync } from "node:fs"
 import type { Worker } from "node:worker_threads"
 import { expect, it } from "@effect/vitest"
 import Database from "better-sqlite3"
-import { Revision, SqlAgent, SqlDriver } from "dgents"
+import { type DataAgent, Revision, SqlAgent, SqlDriver } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { Effect, Exit, Fiber, Option, Schema, Stream } from "effect"
 import { run } from "../children/run.ts"
@@ -323,6 +323,7 @@ it.live("a worker does not write to another file that took the place of the data
     renameSync(file, `${file}-mine`)
     renameSync(`${file}-other`, file)
     const other = readFileSync(file)
+    for (let i = 0; i < 20; i++) yield* family.at("small").save({ s: `${i}` })
     yield* saveTogether([..."abcdefgh"], (letter) => family.at(letter).save(large(letter)))
     expect((yield* driver.figures).commitsInWorker).toBe(0)
     expect(readFileSync(file).equals(other)).toBe(true)
@@ -339,6 +340,49 @@ it.live("the log stays short however much is written, by either thread", () =>
     for (let i = 0; i < 6; i++)
       yield* saveTogether([..."abcdefgh"], (letter) => family.at(letter).save(large(String(i))))
     expect(size()).toBeLessThan(24_000_000)
+  })
+)
+
+it.live("the log begins anew under a fiber that saves on and on, and under two connections that do", () =>
+  Effect.gen(function* () {
+    const saveOn = (agent: DataAgent.DataAgent<typeof Text.Type>, times: number) =>
+      Effect.forEach(
+        Array.from({ length: times }, (_, n) => `${n}`),
+        (s) => agent.save({ s }),
+        { discard: true }
+      )
+    const file = yield* tempFile
+    const open = SqliteDriver.make({ filename: file })
+    const size = () => statSync(`${file}-wal`).size
+    const [one, other] = [(yield* texts(yield* open)).at("one"), (yield* texts(yield* open)).at("other")]
+    yield* saveOn(one, 2_000)
+    expect(size()).toBeLessThan(9_000_000)
+    yield* Effect.all([saveOn(one, 3_000), saveOn(other, 3_000)], { concurrency: "unbounded" })
+    expect(size()).toBeLessThan(16_000_000)
+  })
+)
+
+it.live("a reader that stays makes the log longer, and nobody wait for it", () =>
+  Effect.gen(function* () {
+    const file = yield* tempFile
+    const agent = (yield* texts(yield* SqliteDriver.make({ filename: file }))).at("k")
+    const saveOn = (times: number) =>
+      Effect.forEach(
+        Array.from({ length: times }, (_, n) => `${n}`),
+        (s) => agent.save({ s }),
+        { discard: true }
+      )
+    const reader = new Database(file)
+    const pages = () => reader.prepare("PRAGMA wal_checkpoint(NOOP)").raw().all().flat()[1]
+    yield* saveOn(1)
+    reader.exec("BEGIN; SELECT * FROM dgents_state")
+    yield* saveOn(1_500)
+    expect(reader.prepare("SELECT state FROM dgents_state").pluck().get()).toBe('{"s":"0"}')
+    reader.exec("COMMIT")
+    expect(pages()).toBeGreaterThan(3_000)
+    yield* saveOn(1_500)
+    expect(pages()).toBeLessThan(3_000)
+    reader.close()
   })
 )
 
