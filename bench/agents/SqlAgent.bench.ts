@@ -1,6 +1,6 @@
 import { join } from "node:path"
 import Database from "better-sqlite3"
-import { DataAgent, SqlAgent } from "dgents"
+import { Codec, DataAgent, SqlAgent } from "dgents"
 import { SqliteDriver } from "dgents/sqlite"
 import { Effect, Layer, Schema, Stream } from "effect"
 import { bench, temporaryDirectory } from "../harness.ts"
@@ -61,14 +61,47 @@ const checked = Effect.gen(function* () {
   const replace = db.prepare<[savedAt: number, state: string, collection: string, key: string, revision: number]>(
     "UPDATE state SET revision = revision + 1, saved_at = ?, state = ? WHERE collection = ? AND key = ? AND revision = ?"
   )
+  const set = (key: string, state: string, revision: number) => {
+    const { changes } = replace.run(Date.now(), state, "threads", key, revision)
+    if (changes === 0) throw new Error(`${key} is not at revision ${revision}`)
+  }
   return {
     db,
     add: (key: string) => add.run(key),
-    replace: (key: string, state: Conversation, revision: number) => {
-      const { changes } = replace.run(Date.now(), JSON.stringify(encode(state)), "threads", key, revision)
-      if (changes === 0) throw new Error(`${key} is not at revision ${revision}`)
-    }
+    set,
+    replace: (key: string, state: Conversation, revision: number) => set(key, JSON.stringify(encode(state)), revision)
   }
+})
+
+const codec = Codec.json(Conversation)
+
+/** What is left of a save when nothing of an agent is: fibers that wait for one transaction, the codec, and the row. */
+const bare = Effect.gen(function* () {
+  const { add, db, set } = yield* checked
+  interface Waiting {
+    readonly key: string
+    readonly text: string
+    readonly resume: (saved: Effect.Effect<void>) => void
+  }
+  let waiting: Array<Waiting> = []
+  let revision = 0
+  const setAll = db.transaction((group: ReadonlyArray<Waiting>) => {
+    for (const { key, text } of group) set(key, text, revision)
+    revision++
+  })
+  const commit = () => {
+    const group = waiting
+    waiting = []
+    setAll.immediate(group)
+    for (const { resume } of group) resume(Effect.void)
+  }
+  const save = (key: string, state: Conversation) =>
+    Effect.flatMap(codec.encode(state), (payload) =>
+      Effect.callback<void>((resume) => {
+        if (waiting.push({ key, text: String(payload), resume }) === 1) queueMicrotask(commit)
+      })
+    )
+  return { add, save }
 })
 
 for (const [size, bytes] of [
@@ -123,15 +156,32 @@ for (const [size, bytes] of [
     return { keys, next, ours }
   })
 
+  const upserts = (keys: ReadonlyArray<string>, next: (i: number) => unknown) =>
+    Effect.map(raw, ({ db, put }) => {
+      const putAll = db.transaction((i: number) => {
+        for (const [n, key] of keys.entries()) put(key, next(64 * i + n))
+      })
+      return (i: number) => putAll.immediate(i)
+    })
+
   bench(
     `sqlite/save ${size}, 64 at once, a save, against 64 upserts in one transaction`,
     Effect.gen(function* () {
       const { keys, next, ours } = yield* together
-      const { db, put } = yield* raw
-      const putAll = db.transaction((i: number) => {
-        for (const [n, key] of keys.entries()) put(key, next(64 * i + n))
-      })
-      return { ours, raw: (i) => putAll.immediate(i) }
+      return { ours, raw: yield* upserts(keys, next) }
+    }),
+    { per: 64 }
+  )
+
+  bench(
+    `sqlite/64 fibers, codec and row of ${size} alone, a save, against 64 upserts in one transaction`,
+    Effect.gen(function* () {
+      const { keys, next } = yield* together
+      const { add, save } = yield* bare
+      for (const key of keys) add(key)
+      const ours = (i: number) =>
+        Effect.forEach(keys, (key, n) => save(key, next(64 * i + n)), { concurrency: "unbounded", discard: true })
+      return { ours, raw: yield* upserts(keys, next) }
     }),
     { per: 64 }
   )

@@ -202,6 +202,7 @@ export class Writer {
         this.#pace.observe(rowsOf(group), bytesOf(group), answer.millis)
         this.#counts.commitsInWorker++
         this.#answer(group, (i) => answer.outcomes[i])
+        this.#makeRoom(rowsOf(group), bytesOf(group))
       } else this.#answer(group, () => (answer._tag === "Failed" ? answer.failure : undefined))
     } catch (error) {
       if (isMissing(error)) {
