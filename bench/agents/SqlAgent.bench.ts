@@ -45,6 +45,15 @@ const raw = Effect.gen(function* () {
   }
 })
 
+/** 64 of them in one transaction. */
+const upserts = (keys: ReadonlyArray<string>, next: (i: number) => unknown) =>
+  Effect.map(raw, ({ db, put }) => {
+    const putAll = db.transaction((i: number) => {
+      for (const [n, key] of keys.entries()) put(key, next(64 * i + n))
+    })
+    return (i: number) => putAll.immediate(i)
+  })
+
 // As ours: what the schema does not know is an error, and not dropped without a word.
 const encode = Schema.encodeSync(Conversation, { onExcessProperty: "error" })
 
@@ -155,14 +164,6 @@ for (const [size, bytes] of [
       Effect.forEach(agents, (agent, n) => agent.save(next(64 * i + n)), { concurrency: "unbounded", discard: true })
     return { keys, next, ours }
   })
-
-  const upserts = (keys: ReadonlyArray<string>, next: (i: number) => unknown) =>
-    Effect.map(raw, ({ db, put }) => {
-      const putAll = db.transaction((i: number) => {
-        for (const [n, key] of keys.entries()) put(key, next(64 * i + n))
-      })
-      return (i: number) => putAll.immediate(i)
-    })
 
   bench(
     `sqlite/save ${size}, 64 at once, a save, against 64 upserts in one transaction`,

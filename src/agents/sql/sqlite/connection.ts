@@ -9,15 +9,17 @@ export interface Log {
   readonly copied: number
 }
 
+type Checkpoint = Database.Statement<[], [busy: number, pages: number, copied: number]>
+
 /** A database that is open, checked and set up, with its statements. Free of Effect: the worker has one of its own. */
 export class Connection {
   readonly db: Database.Database
   readonly file: string
   readonly statements: Statements
   readonly known = new Known()
-  readonly #log: Database.Statement<[], [busy: number, pages: number, copied: number]>
-  readonly #passive: Database.Statement<[], [busy: number, pages: number, copied: number]>
-  readonly #full: Database.Statement<[], [busy: number, pages: number, copied: number]>
+  readonly #log: Checkpoint
+  readonly #passive: Checkpoint
+  readonly #full: Checkpoint
   /** The first revision of new keys, by collection, for as long as the lock is held. */
   readonly #first = new Map<string, number>()
   #isOpen = true
@@ -26,9 +28,9 @@ export class Connection {
     this.db = db
     this.file = file
     this.statements = prepare(db)
-    this.#log = db.prepare<[], [number, number, number]>("PRAGMA wal_checkpoint(NOOP)").raw()
-    this.#passive = db.prepare<[], [number, number, number]>("PRAGMA wal_checkpoint(PASSIVE)").raw()
-    this.#full = db.prepare<[], [number, number, number]>("PRAGMA wal_checkpoint(FULL)").raw()
+    this.#log = prepareCheckpoint(db, "NOOP")
+    this.#passive = prepareCheckpoint(db, "PASSIVE")
+    this.#full = prepareCheckpoint(db, "FULL")
   }
 
   get isOpen(): boolean {
@@ -149,6 +151,9 @@ export class Connection {
     }
   }
 }
+
+const prepareCheckpoint = (db: Database.Database, mode: "NOOP" | "PASSIVE" | "FULL"): Checkpoint =>
+  db.prepare<[], [busy: number, pages: number, copied: number]>(`PRAGMA wal_checkpoint(${mode})`).raw()
 
 const asLog = (row: readonly [busy: number, pages: number, copied: number] | undefined): Log =>
   row === undefined || row[1] < 0 ? { pages: 0, copied: 0 } : { pages: row[1], copied: row[2] }

@@ -28,7 +28,7 @@ export class Room {
   /** How many pages are known to fit into the file. */
   #pages = 0
 
-  /** `open` opens the database once more: what cannot be written to the log would stay in the cache of the first connection. */
+  /** `open` opens the database once more: it takes a connection with a small cache, and the first one is to keep its own. */
   constructor(file: string, open: () => Database.Database) {
     this.#file = file
     this.#open = open

@@ -165,7 +165,7 @@ export class Writer {
   }
 
   #commitHere(group: Group): void | Promise<void> {
-    return this.#tryHere(group) ? this.#checkpointed(group) : this.#commitLater(group)
+    return this.#tryHere(group) ? this.#tendLog(group) : this.#commitLater(group)
   }
 
   /** Not while another connection has the lock: answers whether it was committed. */
@@ -182,7 +182,6 @@ export class Writer {
     this.#pace.observe(rowsOf(group), bytesOf(group), performance.now() - begun)
     this.#counts.commitsHere++
     this.#answer(group, (i) => outcomes[i])
-    this.#makeRoom(rowsOf(group), bytesOf(group))
     return true
   }
 
@@ -190,7 +189,7 @@ export class Writer {
     const deadline = performance.now() + this.#options.busyTimeout
     while (performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, pauseMillis()))
-      if (this.#tryHere(group)) return this.#checkpointed(group)
+      if (this.#tryHere(group)) return this.#tendLog(group)
     }
     this.#answer(group, () => busyFailure(this.#options.file))
   }
@@ -202,7 +201,6 @@ export class Writer {
         this.#pace.observe(rowsOf(group), bytesOf(group), answer.millis)
         this.#counts.commitsInWorker++
         this.#answer(group, (i) => answer.outcomes[i])
-        this.#makeRoom(rowsOf(group), bytesOf(group))
       } else this.#answer(group, () => (answer._tag === "Failed" ? answer.failure : undefined))
     } catch (error) {
       if (isMissing(error)) {
@@ -216,7 +214,7 @@ export class Writer {
         cause: error instanceof WorkerGone ? error.cause : error
       }))
     }
-    return this.#checkpointed(group)
+    return this.#tendLog(group)
   }
 
   #answer(group: Group, outcomeOf: (i: number) => Outcome | undefined): void {
@@ -236,11 +234,14 @@ export class Writer {
   }
 
   /**
-   * Copies the log into the database file when it has grown long. Groups wait meanwhile, and who writes alone does at the end
-   * of its turn: by then there is little left to copy, and the log begins anew once it is copied whole.
+   * Looks after the log behind a commit: makes room, and copies it into the database file when it has grown long. Groups wait
+   * meanwhile, and who writes alone does at the end of its turn: by then there is little left to copy, and the log begins anew
+   * once it is copied whole.
    */
-  #checkpointed(group: Group): void | Promise<void> {
-    this.#unseen += bytesOf(group) + rowsOf(group) * unseenBytesOfRow
+  #tendLog(group: Group): void | Promise<void> {
+    const [rows, bytes] = [rowsOf(group), bytesOf(group)]
+    this.#makeRoom(rows, bytes)
+    this.#unseen += bytes + rows * unseenBytesOfRow
     if (this.#unseen < unseenBytes || !this.#isLogLong()) return
     this.#counts.checkpoints++
     const asked = this.ask({ _tag: "Checkpoint" })
