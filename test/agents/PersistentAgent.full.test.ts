@@ -1,29 +1,13 @@
-import { execFileSync, spawnSync } from "node:child_process"
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { spawnSync } from "node:child_process"
+import { chmodSync, chownSync, mkdirSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { isRoot, smallDisk } from "./smallDisk.ts"
 
 const script = join(import.meta.dirname, "file", "fullDisk.ts")
-const isRoot = process.getuid?.() === 0
 
-/** A directory of a few hundred KB: a mount of its own, or else one whose files may not grow. */
-const small = Effect.acquireRelease(
-  Effect.sync(() => {
-    const directory = mkdtempSync(join(tmpdir(), "dgents-full-"))
-    const isMounted =
-      isRoot &&
-      process.platform === "linux" &&
-      spawnSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", directory]).status === 0
-    return { directory, isMounted }
-  }),
-  ({ directory, isMounted }) =>
-    Effect.sync(() => {
-      if (isMounted) execFileSync("umount", ["-l", directory])
-      rmSync(directory, { recursive: true, force: true })
-    })
-)
+const small = smallDisk(256)
 
 const child = (mode: string, directory: string, sharing: string, before: string) => {
   const args = ["-c", `${before}; exec "$@"`, "sh", process.execPath, "--conditions=@dgents/source", script]
